@@ -1,0 +1,77 @@
+"""What every HTTP door shares: the app with its errors and telemetry, entity tags and cursors."""
+
+import base64
+import hashlib
+import hmac
+import json
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from opentelemetry.sdk.trace import TracerProvider
+
+from chassis import health, problems
+from chassis.problems import Problem
+
+
+class Lifespan(Protocol):
+    """Opens on start what the app needs, and closes it."""
+
+    def __call__(self, app: FastAPI) -> AbstractAsyncContextManager[None]:  # noqa: D102 -- the class says it
+        ...
+
+
+def make_app(title: str, provider: TracerProvider, state: health.Health, lifespan: Lifespan) -> FastAPI:
+    """A FastAPI app with problem+json errors, health routes and traces that hold no input."""
+    app = FastAPI(
+        title=title, version="0.1.0", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan,
+        generate_unique_id_function=lambda found: found.name,
+        telemetry={"logs": False, "operation_spans": False, "tracer_provider": provider},
+    )  # fmt: skip
+    problems.install(app)
+    app.include_router(health.routes(state))
+    return app
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: the same value always gives the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def etag(representation: Any) -> str:
+    """A strong entity tag over the representation as it was cut for its reader."""
+    return f'"{hashlib.sha256(canonical(representation)).hexdigest()[:32]}"'
+
+
+def answer(representation: Any, status: int = 200, **headers: str) -> JSONResponse:
+    """The representation as JSON with its entity tag."""
+    return JSONResponse(representation, status_code=status, headers={"ETag": etag(representation), **headers})
+
+
+def require_match(if_match: str | None, representation: Any) -> None:
+    """Problem 428 without If-Match, 412 when the editor saw another state than today's."""
+    if if_match is None:
+        raise Problem(428, "if-match-needed", "Say with If-Match which state you are changing.")
+    if if_match != "*" and not hmac.compare_digest(if_match.encode(), etag(representation).encode()):
+        raise Problem(412, "stale", "This was changed since you read it.")
+
+
+def make_cursor(key: bytes, position: Any, scope: str) -> str:
+    """An opaque cursor that only this service and this scope (subject and filter) take back."""
+    body = canonical(position)
+    seal = hmac.new(key, scope.encode() + b"\0" + body, hashlib.sha256).digest()[:12]
+    return base64.urlsafe_b64encode(seal + body).decode().rstrip("=")
+
+
+def read_cursor(key: bytes, cursor: str, scope: str) -> Any:
+    """The position in a cursor; Problem 400 `invalid-cursor` when it is foreign or broken."""
+    invalid = Problem(400, "invalid-cursor", "This cursor does not belong here. Start again without one.")
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except ValueError as error:
+        raise invalid from error
+    seal = hmac.new(key, scope.encode() + b"\0" + raw[12:], hashlib.sha256).digest()[:12]
+    if not hmac.compare_digest(seal, raw[:12]):
+        raise invalid
+    return json.loads(raw[12:])

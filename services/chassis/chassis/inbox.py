@@ -1,0 +1,31 @@
+"""What was handled, in the same transaction as its effect: a doubled message has no second effect."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, DateTime, MetaData, String, Table, delete, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+def inbox_table(metadata: MetaData) -> Table:
+    """Handled event ids, one row per handler that had an effect."""
+    return Table(
+        "inbox", metadata,
+        Column("event", String(64), primary_key=True),
+        Column("handler", String(64), primary_key=True),
+        Column("handled_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
+    )  # fmt: skip
+
+
+async def first_time(conn: AsyncConnection, table: Table, event: str, handler: str) -> bool:
+    """True once per event and handler. The caller's transaction commits it together with the effect."""
+    row = await conn.execute(
+        insert(table).values(event=event, handler=handler).on_conflict_do_nothing().returning(table.c.event)
+    )
+    return row.first() is not None
+
+
+async def forget_before(conn: AsyncConnection, table: Table, moment: datetime) -> int:
+    """Drop rows older than the longest time a topic keeps its messages; returns how many."""
+    done = await conn.execute(delete(table).where(table.c.handled_at < moment))
+    return done.rowcount

@@ -1,0 +1,378 @@
+"""The one leader among the replicas of `consent`: publishes state, grants leases, confirms. Shell of `Horizon`."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import asyncpg
+import msgspec
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from prometheus_client import Gauge
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from chassis import events
+from chassis.clock import Clock, lease_now
+from chassis.health import Health
+from chassis.kafka import make_consumer, make_producer, partitions_of
+from chassis.outbox import announce
+from chassis.permit import Signed
+from chassis.problems import Problem
+from chassis.storage import raw_connection
+from consent import storage
+from consent.handlers import changes, state
+from consent.model.horizon import LEASE_SECONDS, Horizon, Pending, Topics
+from consent.settings import Settings
+
+SUBJECTS = "consent.state.v1"
+DIRECTORY = "directory.state.v1"
+EVENTS = "consent.events.v1"
+BARRIER = "consent.barrier.v1"
+BARRIER_KEY = b"!barrier"
+_LOCK = 7_264_010
+_BATCH = 200
+_TICK = 0.5
+_DEADLINE = 8.0
+_WAITED_OUT = (
+    OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, SQLAlchemyError
+)  # fmt: skip
+
+_log = logging.getLogger(__name__)
+_leads = Gauge("samlogg_leader", "1 while this replica leads")
+_epoch = Gauge("samlogg_leader_epoch", "Epoch of this replica's leadership")
+_live = Gauge("samlogg_leases_live", "Gateways that may answer now")
+_unconfirmed = Gauge("samlogg_changes_unconfirmed", "Changes that are published or waiting and not confirmed")
+
+
+class Lost(Exception):
+    """This replica no longer leads, or must not."""
+
+
+class TopicIsNewer(Lost):
+    """The state topic holds what the database does not: a restored database must not confirm anything."""
+
+
+class Leader:
+    """One per process. `run` reads the topics for ever and leads whenever it gets the lock."""
+
+    def __init__(self, engine: AsyncEngine, settings: Settings, clock: Clock, health: Health) -> None:
+        self._engine, self._settings, self._clock, self._health = engine, settings, clock, health
+        self._topics = Topics()
+        self._partitions: list[TopicPartition] = []
+        self._horizon: Horizon | None = None
+        self._pending: list[Pending] = []
+        self._published: dict[str, int] = {}
+        self._told = 0
+        self._changed, self._moved = asyncio.Event(), asyncio.Event()
+        self._check_lock = asyncio.Lock()
+        self._asked = self._answered = 0
+        self._lock_conn: asyncpg.Connection[asyncpg.Record] | None = None
+
+    # -- reading the topics, leader or not ------------------------------------------------------------------------
+
+    async def read(self) -> None:
+        """Learn from the state topics for ever, so that a standby is ready to lead. An error ends the process."""
+        self._partitions = await partitions_of(self._settings, SUBJECTS, DIRECTORY)
+        consumer = make_consumer(self._settings, group=None, max_poll_records=5_000, fetch_max_wait_ms=250)
+        await consumer.start()
+        try:
+            consumer.assign(self._partitions)
+            await consumer.seek_to_beginning(*self._partitions)
+            while True:
+                for records in (await consumer.getmany(timeout_ms=1_000)).values():
+                    for number, record in enumerate(records):
+                        self._learn(record)
+                        if number % 500 == 499:
+                            await asyncio.sleep(0)
+                self._moved.set()
+        finally:
+            await consumer.stop()
+
+    def _learn(self, record: "ConsumerRecord[bytes, bytes]") -> None:
+        partition = f"{record.topic}:{record.partition}"
+        now = lease_now()
+        if record.key == BARRIER_KEY:
+            self._topics.learn(partition, record.offset, now)
+            if self._horizon is not None:
+                self._horizon.barrier(partition, record.offset, int(msgspec.json.decode(record.value or b"")["epoch"]))
+            return
+        found = events.text_headers(record.headers)
+        version = int(found.get("ce_aggregateversion", "0"))
+        subject = (record.key or b"").decode() if record.topic == SUBJECTS else None
+        self._topics.learn(partition, record.offset, now, subject, version)
+
+    # -- leading --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Lead whenever the lock is free. What database and broker cause is waited out and shows in `ready`."""
+        while True:
+            try:
+                await self._lead()
+            except* (*_WAITED_OUT, Lost) as group:
+                reason = type(_first(group)).__name__
+                self._health.trouble("leader", reason)
+                _log.warning("not leading", extra={"error": reason})
+            self._horizon = None
+            _leads.set(0)
+            await asyncio.sleep(0.5)
+
+    async def _lead(self) -> None:
+        url = self._settings.database_url.get_secret_value()
+        # Own connections: no pool, no reconnect. A stopped process loses its session, and with it the lock, after 2 s.
+        conn = await raw_connection(url, idle_timeout="2s")
+        listening = await raw_connection(url)
+        producer: AIOKafkaProducer | None = None
+        try:
+            while not await conn.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                self._health.fine("leader")
+                await asyncio.sleep(0.25)
+            await listening.add_listener("consent_changed", lambda *_: self._changed.set())
+            horizon, producer = await self._take(conn)
+            self._lock_conn = conn
+            _leads.set(1)
+            _epoch.set(horizon.epoch)
+            self._health.fine("leader")
+            _log.info("leading", extra={"epoch": horizon.epoch})
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._publish_changes(producer, horizon))
+                group.create_task(self._confirm_changes(horizon))
+                group.create_task(self._keep_lock())
+        finally:
+            self._horizon, self._lock_conn = None, None
+            conn.terminate()
+            listening.terminate()
+            if producer is not None:
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(producer.stop(), 3.0)
+
+    async def _take(self, conn: "asyncpg.Connection[asyncpg.Record]") -> tuple[Horizon, AIOKafkaProducer]:
+        """Take over: epoch, fence the old producer, a barrier in every partition, then compare topic and database."""
+        row = await conn.fetchrow(
+            "UPDATE leader SET epoch = epoch + 1, lease_max = greatest(lease_max, $1), address = $2"
+            " RETURNING epoch, lease_max", LEASE_SECONDS, self._settings.leader_url,
+        )  # fmt: skip
+        if row is None:
+            raise Lost("no leader row")
+        taken = lease_now()  # after the database answered
+        while not self._partitions:
+            await conn.fetchval("SELECT 1")
+            await asyncio.sleep(0.1)
+        names = [f"{found.topic}:{found.partition}" for found in self._partitions]
+        horizon = Horizon(row["epoch"], taken, row["lease_max"] if row["epoch"] > 1 else 0.0, names, self._topics)
+        self._pending, self._published, self._told = [], {}, 0
+        producer = make_producer(self._settings, transactional_id="consent-state")
+        await asyncio.wait_for(producer.start(), _DEADLINE)  # fences whoever led before: only now read the database
+        self._horizon = horizon
+        await self._write_barriers(producer, horizon.epoch)
+        while not horizon.ready():
+            await conn.fetchval("SELECT 1")
+            self._moved.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), 0.5)
+        await self._publish_again(producer)
+        return horizon, producer
+
+    async def _write_barriers(self, producer: AIOKafkaProducer, epoch: int) -> None:
+        async with asyncio.timeout(_DEADLINE), producer.transaction():
+            for found in self._partitions:
+                event = events.new_event("consent", BARRIER, "!barrier", {"epoch": epoch}, self._clock.now())
+                await producer.send_and_wait(
+                    found.topic, events.value(event), BARRIER_KEY, found.partition, headers=events.headers(event)
+                )
+
+    async def _publish_again(self, producer: AIOKafkaProducer) -> None:
+        """Subjects whose last record is older than the database; a topic that is newer stops everything."""
+        async with self._engine.connect() as conn:
+            rows = (await conn.execute(text("SELECT id::text, version FROM subject"))).all()
+        known: dict[str, int] = {row[0]: row[1] for row in rows}
+        places = self._topics.places
+        if any(place.version > known.get(subject, 0) for subject, place in places.items() if ":" not in subject):
+            raise TopicIsNewer
+        behind = [s for s, v in known.items() if v > (places[s].version if s in places else 0)]
+        for start in range(0, len(behind), _BATCH):
+            await self._publish(producer, behind[start : start + _BATCH])
+
+    async def _publish_changes(self, producer: AIOKafkaProducer, horizon: Horizon) -> None:
+        """Publish every subject with a pending change whose version is not on its way yet."""
+        while True:
+            self._changed.clear()
+            async with self._engine.connect() as conn:
+                rows = await conn.execute(
+                    text("SELECT id::text, subject::text, version FROM change WHERE state = 'pending' ORDER BY version")
+                )
+                self._pending = [Pending(*row) for row in rows]
+            _unconfirmed.set(len(self._pending))
+            behind = {found.subject for found in self._pending if found.version > self._known_version(found.subject)}
+            for start in range(0, len(behind), _BATCH):
+                await self._publish(producer, sorted(behind)[start : start + _BATCH])
+            self._moved.set()
+            horizon.forget([], lease_now())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _TICK)
+
+    def _known_version(self, subject: str) -> int:
+        place = self._topics.places.get(subject)
+        return max(self._published.get(subject, 0), place.version if place else 0)
+
+    async def _publish(self, producer: AIOKafkaProducer, subjects: Sequence[str]) -> None:
+        """The state as the database has it now, whole, in one transaction; never a payload kept from before."""
+        async with self._engine.connect() as conn:
+            await conn.execution_options(isolation_level="REPEATABLE READ")
+            found = [await state.state_of(conn, subject, self._clock.now()) for subject in subjects]
+        async with asyncio.timeout(_DEADLINE), producer.transaction():
+            for body in found:
+                event = events.new_event(
+                    "consent", SUBJECTS, body["subject"], body, self._clock.now(), version=body["version"]
+                )
+                await producer.send(SUBJECTS, events.value(event), event.key.encode(), headers=events.headers(event))
+        for body in found:
+            self._published[body["subject"]] = body["version"]
+
+    async def _confirm_changes(self, horizon: Horizon) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), _TICK)
+            self._moved.clear()
+            _live.set(len(horizon.live(lease_now())))
+            done = horizon.confirmable(self._pending, lease_now())
+            if done:
+                await self._confirm(horizon, done)
+            await self._tell_directory(horizon)
+
+    async def _confirm(self, horizon: Horizon, done: list[Pending]) -> None:
+        """Commit the confirmation under our epoch; only then is anybody told."""
+        async with self._engine.begin() as conn:
+            await _still_ours(conn, horizon.epoch)
+            rows = await conn.execute(
+                text(
+                    "UPDATE change SET state = 'confirmed', confirmed_at = now()"
+                    " WHERE id::text = ANY(:ids) AND state = 'pending' RETURNING *"
+                ),
+                {"ids": [change.id for change in done]},
+            )
+            await changes.confirmed(conn, [dict(row) for row in rows.mappings()])
+            for change in done:
+                await conn.execute(text("SELECT pg_notify('consent_confirmed', :id)"), {"id": change.id})
+        told = {change.id for change in done}
+        self._pending = [change for change in self._pending if change.id not in told]
+        _unconfirmed.set(len(self._pending))
+        horizon.forget(done, lease_now())
+
+    async def _tell_directory(self, horizon: Horizon) -> None:
+        """`directory` learns how far everybody able to answer has read its topic. The position only grows."""
+        partition = f"{DIRECTORY}:0"
+        position = horizon.passed(partition, lease_now())
+        if position <= self._told:
+            return
+        horizon.require(partition, position)
+        data = {"topic": DIRECTORY, "partition": 0, "position": position}
+        event = events.new_event("consent", "consent.horizon-passed.v1", "horizon", data, self._clock.now())
+        async with self._engine.begin() as conn:
+            await _still_ours(conn, horizon.epoch)
+            await announce(conn, storage.outbox, EVENTS, event)
+        self._told = position
+
+    # -- leases ---------------------------------------------------------------------------------------------------
+
+    async def _keep_lock(self) -> None:
+        """Keep the lock's session awake, and notice when it is gone."""
+        while True:
+            await asyncio.sleep(_TICK)
+            if not await self._still_leads():
+                raise Lost
+
+    async def _still_leads(self) -> bool:
+        """A write on the lock's own connection. One check serves everybody who asked before it began."""
+        self._asked += 1
+        mine = self._asked
+        async with self._check_lock:
+            if self._answered >= mine:
+                return self._horizon is not None
+            serves = self._asked
+            horizon, conn = self._horizon, self._lock_conn
+            if horizon is None or conn is None:
+                return False
+            query = "UPDATE leader SET checked_at = now() WHERE epoch = $1 RETURNING true"
+            leads = bool(await conn.fetchval(query, horizon.epoch))
+            if leads:
+                self._answered = serves
+            return leads
+
+    async def heartbeat(self, incarnation: str, positions: dict[str, tuple[int, int]]) -> float | None:
+        """Seconds of lease for a gateway (0.0: not far enough yet), or None when this replica does not lead."""
+        horizon = self._horizon
+        if horizon is None:
+            return None
+        horizon.reported(incarnation, positions)
+        self._moved.set()
+        try:
+            leads = await self._still_leads()
+        except _WAITED_OUT:
+            return None
+        if not leads or self._horizon is not horizon:
+            return None
+        return horizon.lease(incarnation, lease_now())  # the clock is read after the check
+
+    async def address(self) -> str | None:
+        """Where the leader is, as the last one to take over has said."""
+        async with self._engine.connect() as conn:
+            found: str | None = await conn.scalar(text("SELECT address FROM leader"))
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """For an operator: who leads, who may answer, what is unconfirmed. Ids only."""
+        horizon = self._horizon
+        return {
+            "leads": horizon is not None,
+            "epoch": horizon.epoch if horizon else None,
+            "leases": {name: round(left, 2) for name, left in horizon.live(lease_now()).items()} if horizon else {},
+            "positions": dict(self._topics.ends),
+            "unconfirmed": len(self._pending),
+        }
+
+
+async def _still_ours(conn: AsyncConnection, epoch: int) -> None:
+    """Hold the leader's row so that nobody takes over before this transaction ends."""
+    if await conn.scalar(text("SELECT epoch FROM leader FOR SHARE")) != epoch:
+        raise Lost
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+class _Heartbeat(msgspec.Struct, forbid_unknown_fields=True):
+    incarnation: str
+    positions: dict[str, tuple[int, int]]
+
+
+def routes(leader: Leader, signed: Any) -> APIRouter:
+    """POST /inner/heartbeat for gateways and GET /inner/leader for operators. `signed` is the chassis dependency."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.post("/inner/heartbeat")
+    async def heartbeat(request: Request, by: Annotated[Signed, Depends(signed)]) -> JSONResponse:
+        if by.actor.kind != "gateway":
+            raise Problem(403, "not-allowed", "Only gateways ask for leases.")
+        try:
+            asked = msgspec.json.decode(await request.body(), type=_Heartbeat)
+        except msgspec.MsgspecError as error:
+            raise Problem(422, "invalid", "This is not a heartbeat.") from error
+        seconds = await leader.heartbeat(asked.incarnation, asked.positions)
+        if seconds is None:
+            return JSONResponse({"leader": await leader.address()}, status_code=421)
+        return JSONResponse({"lease": seconds})
+
+    @router.get("/inner/leader")
+    async def summary() -> dict[str, Any]:
+        return leader.summary()
+
+    return router

@@ -1,0 +1,173 @@
+"""What every gateway able to answer has passed: the CONSENT rules of protocol.md as a pure state machine.
+
+Times are seconds on the lease clock and always arguments; nothing here reads a clock, a network or a topic.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+Partition = str
+"""`topic:number`."""
+
+LEASE_SECONDS = 5.0
+GRACE_SECONDS = 0.25
+"""A gateway need not have applied what the leader itself learned less than this ago (protocol.md 1, the grace)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a subject's newest known record is, and which version it holds."""
+
+    version: int
+    partition: Partition
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A change that nobody has been told is done."""
+
+    id: str
+    subject: str
+    version: int
+
+
+class Topics:
+    """What the state topics hold, learned by reading them: leader and standby alike."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, Place] = {}
+        self.ends: dict[Partition, int] = {}
+        self._recent: dict[Partition, deque[tuple[float, int]]] = {}
+
+    def learn(
+        self, partition: Partition, offset: int, now: float, subject: str | None = None, version: int = 0
+    ) -> None:
+        """A record was read at `now`. A subject's place moves only to a version that is not lower."""
+        self.ends[partition] = offset + 1
+        self._recent.setdefault(partition, deque()).append((now, offset + 1))
+        self._drop_old(partition, now)
+        if subject is not None:
+            known = self.places.get(subject)
+            if known is None or version > known.version:
+                self.places[subject] = Place(version, partition, offset)
+
+    def settled(self, partition: Partition, now: float) -> int:
+        """The position behind every record that was learned longer ago than the grace."""
+        if partition not in self._recent:
+            return 0
+        self._drop_old(partition, now)
+        learned, position = self._recent[partition][0]
+        return position if learned <= now - GRACE_SECONDS else 0
+
+    def _drop_old(self, partition: Partition, now: float) -> None:
+        """Keep the newest record older than the grace, and those after it."""
+        recent = self._recent[partition]
+        while len(recent) > 1 and recent[1][0] <= now - GRACE_SECONDS:
+            recent.popleft()
+
+
+@dataclass(slots=True)
+class _Gateway:
+    """One incarnation of a gateway: what it reported, and until when it may answer at the latest."""
+
+    until: float = 0.0
+    positions: dict[Partition, int] = field(default_factory=dict)
+    epochs: dict[Partition, int] = field(default_factory=dict)
+
+
+class Horizon:
+    """Leases and confirmations of one leadership. It is thrown away when the leadership ends."""
+
+    def __init__(
+        self, epoch: int, taken: float, lease_max: float, partitions: Iterable[Partition], topics: Topics
+    ) -> None:
+        self.epoch = epoch
+        self._sure_from = taken + lease_max  # before this an earlier leader's lease may still run
+        self._required: dict[Partition, int | None] = dict.fromkeys(partitions)
+        self._topics = topics
+        self._gateways: dict[str, _Gateway] = {}
+        self._first: dict[str, tuple[Partition, int]] = {}
+
+    def barrier(self, partition: Partition, offset: int, epoch: int) -> None:
+        """A barrier was read back. Only our own counts: it lies behind everything an earlier leader could write."""
+        if epoch == self.epoch:
+            self._required[partition] = max(self._required[partition] or 0, offset + 1)
+
+    def ready(self) -> bool:
+        """Has our barrier been read back in every partition?"""
+        return all(position is not None for position in self._required.values())
+
+    def reported(self, incarnation: str, positions: Mapping[Partition, tuple[int, int]]) -> None:
+        """A heartbeat came in: (epoch of the last barrier, position) per partition. Reports only grow."""
+        gateway = self._gateways.setdefault(incarnation, _Gateway())
+        for partition, (epoch, position) in positions.items():
+            gateway.positions[partition] = max(gateway.positions.get(partition, 0), position)
+            gateway.epochs[partition] = max(gateway.epochs.get(partition, 0), epoch)
+
+    def lease(self, incarnation: str, now: float) -> float:
+        """Seconds granted, or 0.0. `now` is read after the database said that we still lead.
+
+        The lease is in the table before it is answered: a lease that nobody counts could outlive a confirmation.
+        """
+        gateway = self._gateways.get(incarnation)
+        if gateway is None or not all(self._far_enough(gateway, partition, now) for partition in self._required):
+            return 0.0
+        gateway.until = max(gateway.until, now + LEASE_SECONDS)
+        return LEASE_SECONDS
+
+    def _far_enough(self, gateway: _Gateway, partition: Partition, now: float) -> bool:
+        required = self._required[partition]
+        if required is None or gateway.epochs.get(partition, 0) != self.epoch:
+            return False
+        return gateway.positions.get(partition, 0) >= max(required, self._topics.settled(partition, now))
+
+    def passed(self, partition: Partition, now: float) -> int:
+        """The position that every gateway able to answer has passed; 0 while an earlier leader's lease may run."""
+        if now < self._sure_from or not self.ready():
+            return 0
+        live = [gateway for gateway in self._gateways.values() if gateway.until > now]
+        return min(
+            (gateway.positions.get(partition, 0) for gateway in live), default=self._topics.ends.get(partition, 0)
+        )
+
+    def confirmable(self, waiting: Iterable[Pending], now: float) -> list[Pending]:
+        """The pending changes that every gateway able to answer has passed.
+
+        From here on no gateway gets a lease before it has passed them too, whether or not the database takes the
+        confirmation: so this comes before the commit, and the telling after it.
+        """
+        done = []
+        for change in waiting:
+            place = self._place(change)
+            if place is not None and self.passed(place[0], now) > place[1]:
+                self.require(place[0], place[1] + 1)
+                done.append(change)
+        return done
+
+    def require(self, partition: Partition, position: int) -> None:
+        """From now on nobody gets a lease below this position."""
+        self._required[partition] = max(self._required[partition] or 0, position)
+
+    def _place(self, change: Pending) -> tuple[Partition, int] | None:
+        """Where the change was first seen on the topic, in its own version or a newer one."""
+        first = self._first.get(change.id)
+        if first is None:
+            place = self._topics.places.get(change.subject)
+            if place is None or place.version < change.version:
+                return None
+            first = self._first[change.id] = (place.partition, place.offset)
+        return first
+
+    def forget(self, changes: Iterable[Pending], now: float) -> None:
+        """Drop what is no longer needed: confirmed changes, and gateways whose lease ended long ago."""
+        for change in changes:
+            self._first.pop(change.id, None)
+        gone = [name for name, gateway in self._gateways.items() if gateway.until < now - 60 and gateway.until > 0]
+        for name in gone:
+            del self._gateways[name]
+
+    def live(self, now: float) -> dict[str, float]:
+        """Incarnations that may answer now, with the seconds they have left at most."""
+        return {name: gateway.until - now for name, gateway in self._gateways.items() if gateway.until > now}

@@ -1,0 +1,130 @@
+"""The one decision (design.md section 3, rule 1): a pure function of a question, the facts in memory and the time."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chassis.permit import Action, Actor, Cell, Permit
+from gateway.model.facts import CONTRIBUTE, READ, Facts, SubjectState
+
+_MASKS: dict[Action, int] = {"read": READ, "contribute": CONTRIBUTE}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this actor do this, on this subject?
+
+    category: one category, or None for whatever is granted. basis: as in the route table.
+    """
+
+    actor: Actor
+    subject: str | None
+    action: Action | Literal["none"]
+    category: str | None = None
+    basis: str = "grant"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Leave to use a route without log content, on another basis than a grant."""
+
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No, and why. Reasons are codes; who may be told which is the door's matter."""
+
+    reason: str
+
+
+Decision = Permit | Admission | Refusal
+
+
+def decide(question: Question, facts: Facts, now: float) -> Decision:
+    """Permit, Admission or Refusal. `now` is business time in epoch seconds.
+
+    Nothing but a live grant leads to content; every other basis leads to an Admission, which carries no category.
+    """
+    if question.basis == "public":
+        return Admission("public")
+    actor = question.actor
+    if question.basis == "authenticated":
+        return Admission("authenticated")
+    if actor.assurance != "high":
+        return Refusal("assurance-too-low")
+    if question.basis != "grant":
+        return _on_other_basis(question, facts)
+    return _on_grants(question, facts, now)
+
+
+def _on_grants(question: Question, facts: Facts, now: float) -> Permit | Refusal:
+    actor, action = question.actor, question.action
+    state = facts.subjects.get(question.subject or "")
+    if state is None:
+        return Refusal("unknown-subject")
+    if state.closed:
+        return Refusal("facts-unreadable")
+    if action == "none":
+        return Refusal("no-grant")
+    recipients = facts.acts_for(actor.kind, actor.id)
+    wanted, mask, known = question.category, _MASKS[action], facts.categories
+    cells: list[Cell] = []
+    purpose = ""
+    reason = "no-grant"
+    for grant in state.grants:
+        if grant.recipient not in recipients or not grant.actions & mask:
+            continue
+        if grant.start > now or (grant.until is not None and grant.until <= now):
+            reason = "grant-not-live"
+        elif grant.excluded and actor.id in grant.excluded:
+            reason = "staff-excluded"
+        else:
+            purpose = grant.purpose
+            cells += [Cell(category, grant.id, grant.back) for category in grant.categories if category in known]
+    if wanted is not None and not any(cell.category == wanted for cell in cells):
+        return Refusal("category-not-granted" if cells else reason)
+    if not cells:
+        return Refusal(reason)
+    return Permit(question.subject or "", action, purpose, tuple(cells))
+
+
+def _on_other_basis(question: Question, facts: Facts) -> Admission | Refusal:
+    actor, basis = question.actor, question.basis
+    if basis == "self":
+        return Admission(basis) if actor.kind == "person" and actor.id is not None else Refusal("not-matched")
+    if basis == "agency":
+        known = facts.directory.get(f"attachment:{actor.id}") if actor.kind == "machine" else None
+        return Admission(basis) if known is not None and known.active else Refusal("not-attached")
+    if basis.startswith("role:"):
+        staff = facts.directory.get(f"staff:{actor.id}") if actor.kind == "staff" else None
+        fits = staff is not None and staff.active and staff.role in basis[5:].split(",")
+        return Admission(basis) if fits else Refusal("role-missing")
+    state = facts.subjects.get(question.subject or "")
+    if state is None:
+        return Refusal("unknown-subject")
+    if state.closed:
+        return Refusal("facts-unreadable")
+    return _in_a_request(question, state, facts)
+
+
+def _in_a_request(question: Question, state: SubjectState, facts: Facts) -> Admission | Refusal:
+    actor, basis = question.actor, question.basis
+    asks = basis in ("asker", "asked-or-asker") and any(
+        request.asker in facts.acts_for(actor.kind, actor.id) for request in state.requests
+    )
+    is_asked = (
+        basis in ("asked", "asked-or-asker")
+        and actor.kind == "person"
+        and any(actor.id in request.asked for request in state.requests)
+    )
+    return Admission(basis) if asks or is_asked else Refusal("not-asked")
+
+
+def still_allows(first: Decision, again: Decision) -> bool:
+    """Does the second decision allow every cell of the first, under the same grants (protocol.md, GATEWAY read)?
+
+    A yes under another grant is a no: what was cut under the old one may not leave under the new one.
+    """
+    if isinstance(first, Permit):
+        return isinstance(again, Permit) and set(first.cells) <= set(again.cells)
+    return type(first) is type(again) and (not isinstance(first, Admission) or first == again)

@@ -1,0 +1,157 @@
+"""The one decision, from the matrix and at its edges."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chassis.permit import Actor, Permit
+from gateway.model.decide import Admission, Question, Refusal, decide, still_allows
+from gateway.model.facts import Facts
+
+MATRIX = tomllib.loads((Path(__file__).parents[1] / "matrices" / "decide.toml").read_text())
+NOW = 1000.0
+
+STAFF = {
+    "teacher": ["school"], "constable-1": ["police"], "constable-2": ["police"], "doctor": ["clinic"],
+    "adviser": ["nav"], "odd": ["odd"], "left": ["school"], "closed-service": ["closed"],
+}  # fmt: skip
+
+
+def grant(**row: Any) -> dict[str, Any]:
+    return {"kind": "consent", "purpose": "follow-up", "basis": "x", "until": None, "back": None, "except": [], **row}
+
+
+def put(facts: Facts, kind: str, name: str, version: int = 1, **more: Any) -> None:
+    body = {"version": version, "kind": kind, "id": name, **more}
+    facts.apply_entity(f"{kind}:{name}", version, "directory.state.v1", json.dumps(body).encode())
+
+
+def put_subject(facts: Facts, version: int, grants: list[dict[str, Any]], requests: list[Any] | None = None) -> bool:
+    body = {"version": version, "subject": "s", "grants": grants, "requests": requests or []}
+    return facts.apply_subject("s", version, "consent.state.v1", json.dumps(body).encode())
+
+
+def known_facts() -> Facts:
+    facts = Facts()
+    put(facts, "agency", "a", orgnr="991825827", active=True)
+    for service in ("school", "police", "clinic", "nav", "odd"):
+        put(facts, "service", service, agency="a", active=True)
+    put(facts, "service", "closed", agency="a", active=False)
+    for category in ("school", "leisure", "health", "work"):
+        put(facts, "category", category, active=True)
+    for name, services in STAFF.items():
+        put(facts, "staff", name, services=services, role="professional", active=name != "left")
+    put(facts, "attachment", "police-machine", agency="a", services=["police"], active=True)
+    put_subject(
+        facts, 1,
+        [grant(**row) for row in MATRIX["grant"]] + [grant(id="g-closed", recipient="service:closed",
+         categories=["school"], actions=["read"], **{"from": 0})],
+        [{"id": "r", "asker": "service:school", "asked": ["mother"], "open": True}],
+    )  # fmt: skip
+    return facts
+
+
+def actor(who: str, assurance: Any = "high") -> Actor:
+    kind, _, name = who.partition(":")
+    return Actor(kind, name or None, assurance=assurance)  # type: ignore[arg-type]
+
+
+def ask(facts: Facts, row: dict[str, Any]) -> Any:
+    question = Question(
+        actor(row["who"], row.get("assurance", "high")), row.get("subject", "s"), row.get("action", "read"),
+        row.get("category"), row.get("basis", "grant"),
+    )  # fmt: skip
+    decision = decide(question, facts, NOW)
+    return sorted(decision.categories()) if isinstance(decision, Permit) else decision.reason  # type: ignore[union-attr]
+
+
+@pytest.mark.requirement("F069")
+@pytest.mark.requirement("F083")
+@pytest.mark.parametrize("row", MATRIX["row"], ids=[row["name"] for row in MATRIX["row"]])
+def test_the_matrix(row: dict[str, Any]) -> None:
+    assert ask(known_facts(), row) == row["want"]
+
+
+def test_a_withdrawn_consent_refuses_the_next_read() -> None:
+    facts = known_facts()
+    question = Question(actor("staff:teacher"), "s", "read")
+    assert isinstance(decide(question, facts, NOW), Permit)
+    put_subject(facts, 2, [])
+    assert decide(question, facts, NOW) == Refusal("no-grant")
+
+
+def test_an_older_state_is_ignored() -> None:
+    facts = known_facts()
+    put_subject(facts, 3, [])
+    assert not put_subject(facts, 2, [grant(**row) for row in MATRIX["grant"]])
+    assert decide(Question(actor("staff:teacher"), "s", "read"), facts, NOW) == Refusal("no-grant")
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"version": 2}', b"\xff"])
+def test_an_unreadable_state_closes_the_subject_until_a_readable_one_comes(value: bytes | None) -> None:
+    facts = known_facts()
+    facts.apply_subject("s", 5, "consent.state.v1", value)
+    question = Question(actor("person:youth"), "s", "read")
+    assert decide(question, facts, NOW) == Refusal("facts-unreadable")
+    put_subject(facts, 4, [grant(**row) for row in MATRIX["grant"]])
+    assert decide(question, facts, NOW) == Refusal("facts-unreadable")
+    put_subject(facts, 5, [grant(**row) for row in MATRIX["grant"]])
+    assert isinstance(decide(question, facts, NOW), Permit)
+
+
+def test_an_unknown_type_on_the_state_topic_closes_the_subject() -> None:
+    facts = known_facts()
+    facts.apply_subject("s", 2, "consent.state.v2", b"{}")
+    assert decide(Question(actor("person:youth"), "s", "read"), facts, NOW) == Refusal("facts-unreadable")
+    assert facts.unreadable == 1
+
+
+def test_an_unreadable_directory_entry_closes_what_is_decided_through_it() -> None:
+    facts = known_facts()
+    facts.apply_entity("service:school", 2, "directory.state.v1", b"{")
+    assert decide(Question(actor("staff:teacher"), "s", "read"), facts, NOW) == Refusal("no-grant")
+
+
+def test_a_member_of_staff_who_left_loses_the_right_at_once() -> None:
+    facts = known_facts()
+    put(facts, "staff", "teacher", 2, services=["school"], role="professional", active=False)
+    assert decide(Question(actor("staff:teacher"), "s", "read"), facts, NOW) == Refusal("no-grant")
+
+
+@pytest.mark.parametrize(
+    ("who", "basis", "fits"),
+    [
+        ("person:mother", "asked", True), ("person:youth", "asked", False), ("staff:teacher", "asked", False),
+        ("staff:teacher", "asker", True), ("staff:doctor", "asker", False), ("staff:left", "asker", False),
+        ("staff:teacher", "role:professional,admin", True), ("staff:teacher", "role:admin", False),
+        ("person:mother", "role:professional", False), ("person:mother", "self", True), ("person:", "self", False),
+        ("machine:police-machine", "agency", True), ("staff:teacher", "agency", False),
+        ("person:", "authenticated", True), ("person:", "public", True), ("staff:teacher", "no-such-basis", False),
+    ],
+)  # fmt: skip
+def test_other_bases_admit_without_any_category(who: str, basis: str, fits: bool) -> None:
+    decision = decide(Question(actor(who), "s", "none", None, basis), known_facts(), NOW)
+    assert isinstance(decision, Admission if fits else Refusal)
+
+
+def test_a_yes_under_another_grant_is_a_no_for_an_answer_on_its_way() -> None:
+    facts = known_facts()
+    question = Question(actor("staff:teacher"), "s", "read")
+    first = decide(question, facts, NOW)
+    again = [grant(**{**row, "id": row["id"] + "-anew"}) for row in MATRIX["grant"]]
+    put_subject(facts, 2, again)
+    second = decide(question, facts, NOW)
+    assert isinstance(second, Permit)
+    assert not still_allows(first, second)
+    assert still_allows(first, first)
+    assert not still_allows(first, Refusal("no-grant"))
+
+
+def test_a_subject_is_found_by_everybody_who_has_something_there_and_by_nobody_else() -> None:
+    facts = known_facts()
+    assert facts.subjects_of({"person:mother"}) == {"s"}
+    assert facts.subjects_of({"person:father"}) == set()
+    put_subject(facts, 2, [])
+    assert facts.subjects_of({"person:mother", "service:school", "person:youth"}) == set()
