@@ -1,0 +1,1 @@
+"""Agencies, services, staff, categories, guides and attachments; nothing about any subject."""

@@ -1,0 +1,81 @@
+"""The rules of the directory: pure, without I/O; time, ids and the installation's mode are arguments."""
+
+from directory.model.attachments import Attachment, fitting_key, opened
+from directory.model.contact import Contact
+from directory.model.document import Document, Kept, check, entities
+from directory.model.entities import (
+    Agency,
+    Ages,
+    Category,
+    District,
+    Entity,
+    Member,
+    Service,
+    plain,
+    service_from,
+    valid_orgnr,
+)
+from directory.model.guide import (
+    CreateLog,
+    Guide,
+    GuideSource,
+    Level,
+    LevelOverride,
+    Outcome,
+    Override,
+    OwnStep,
+    Question,
+    Step,
+    Template,
+    Tool,
+    differences,
+    merged,
+)
+from directory.model.refusals import Finding, InvitationRefused, NotAllowed, Refused, Unknown
+from directory.model.search import matching, stale
+from directory.model.staff import Invitation, Redeemer, redeemed
+
+__all__ = [
+    "Agency",
+    "Ages",
+    "Attachment",
+    "Category",
+    "Contact",
+    "CreateLog",
+    "District",
+    "Document",
+    "Entity",
+    "Finding",
+    "Guide",
+    "GuideSource",
+    "Invitation",
+    "InvitationRefused",
+    "Kept",
+    "Level",
+    "LevelOverride",
+    "Member",
+    "NotAllowed",
+    "Outcome",
+    "Override",
+    "OwnStep",
+    "Question",
+    "Redeemer",
+    "Refused",
+    "Service",
+    "Step",
+    "Template",
+    "Tool",
+    "Unknown",
+    "check",
+    "differences",
+    "entities",
+    "fitting_key",
+    "matching",
+    "merged",
+    "opened",
+    "plain",
+    "redeemed",
+    "service_from",
+    "stale",
+    "valid_orgnr",
+]
