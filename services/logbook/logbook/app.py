@@ -1,0 +1,113 @@
+"""Wiring: the logbook's parts, built from its settings. Nothing is opened before the app starts."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis import idempotency, inbox, logs, tracing
+from chassis.clock import Clock
+from chassis.consuming import PART, consume
+from chassis.delivery import Delivery
+from chassis.health import Health
+from chassis.http import make_app
+from chassis.keys import SubjectKeys
+from chassis.lifespan import Tasks
+from chassis.outbox import Relay
+from chassis.permit import signed_request
+from chassis.storage import make_engine, migrate
+from logbook import api, storage, subscribers
+from logbook.handlers import SERVICE
+from logbook.model import Guides
+from logbook.settings import Settings
+
+_log = logging.getLogger(__name__)
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+_REMEMBERED = timedelta(days=60)
+"""Longer than consent.events.v1 keeps anything, replays of dead letters included."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    wall: Callable[[], float] = time.time,
+    guides: Guides | None = None,
+    bus: bool = True,
+) -> FastAPI:
+    """The logbook. `wall`: Unix time for signed requests. `bus=False`: without relay and consumers (tests)."""
+    business, known = clock or Clock(), guides or Guides()
+    engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.pool_size)
+    keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=2)
+    keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
+    health = Health(*(["outbox", PART, subscribers.GUIDES] if bus else []))
+    provider = tracing.setup(SERVICE, settings.replica)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        tasks = Tasks()
+        try:
+            await migrate(engine, MIGRATIONS)
+            await keys.prepare()
+            if bus:
+                _start(tasks, settings, provider, engine, health, known)
+            tasks.start("housekeeping", _forget(engine, business))
+            yield
+        finally:
+            await tasks.stop()
+            await engine.dispose()
+            await keys_engine.dispose()
+
+    app = make_app(SERVICE, provider, health, lifespan)
+    verified = signed_request(settings.inner_key.get_secret_value(), SERVICE, wall)
+    secret = settings.hash_key.get_secret_value()
+    app.include_router(api.router(api.Parts(engine, keys, verified, known.of, secret, business)))
+    api.install(app)
+    app.state.broker = subscribers.make_logbook_broker(settings, provider, Delivery(SERVICE), engine)  # for AsyncAPI
+    return app
+
+
+def _start(
+    tasks: Tasks,
+    settings: Settings,
+    provider: TracerProvider,
+    engine: AsyncEngine,
+    health: Health,
+    known: Guides,
+) -> None:
+    delivery = Delivery(SERVICE)
+    tasks.start("outbox", Relay(settings, health).run())
+    tasks.start("guides", subscribers.follow_guides(settings, known, health))
+    tasks.start(
+        "consumer",
+        consume(
+            settings, delivery, lambda: subscribers.make_logbook_broker(settings, provider, delivery, engine), health
+        ),
+    )
+
+
+async def _forget(engine: AsyncEngine, clock: Clock) -> None:
+    """Once an hour: idempotency keys after 48 hours, handled event ids when nothing can bring them back."""
+    while True:
+        try:
+            async with engine.begin() as conn:
+                now = clock.now()
+                await idempotency.forget_before(conn, storage.idempotency, now - idempotency.KEPT)
+                await inbox.forget_before(conn, storage.inbox, now - _REMEMBERED)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("housekeeping waits", extra={"error": type(error).__name__})
+        await asyncio.sleep(3600)
+
+
+def set_up_logs(settings: Settings) -> None:
+    """One JSON line for each thing that happens."""
+    logs.setup(SERVICE, settings.replica)
