@@ -1,0 +1,1 @@
+"""What an operator asks of a running system: a trace, why something waits, and dead letters."""

@@ -1,0 +1,58 @@
+"""The command `samlogg`: `trace` draws a trace, `why` tells what waits for what, `dlq` handles dead letters."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from samlogg import running, trace, why
+
+
+def show_trace(given: argparse.Namespace) -> int:
+    """Draw one trace."""
+    zipkin = given.zipkin or running.read(given.world).zipkin
+    print("\n".join(trace.draw(trace.joined(trace.fetch(zipkin.rstrip("/"), given.id)))))
+    return 0
+
+
+def show_why(given: argparse.Namespace) -> int:
+    """Tell what waits for what; the exit code is 1 when something is not ready or nobody leads."""
+    found = why.look(running.read(given.world).parts)
+    print(json.dumps(why.as_data(found), indent=2) if given.json else "\n".join(why.sentences(found)))
+    return 1 if found.not_ready or found.leader is None else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="samlogg", description="What an operator asks of a running system")
+    made.add_argument("--world", help=f"file that says what runs (default {running.USUAL_FILE})")
+    commands = made.add_subparsers(dest="command", required=True)
+    tracing = commands.add_parser("trace", help="one trace as a tree")
+    tracing.add_argument("id", help="the trace id, 32 hexadecimal digits")
+    tracing.add_argument("--zipkin", help="Zipkin's address")
+    tracing.set_defaults(act=show_trace)
+    asking = commands.add_parser("why", help="who leads, who may answer, who is behind, what is unconfirmed")
+    asking.add_argument("--json", action="store_true", help="as JSON")
+    asking.set_defaults(act=show_why)
+    commands.add_parser("dlq", help="dead letters: `samlogg dlq --help`", add_help=False)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. `dlq` is a command line of its own: `samlogg.dlq.main(arguments) -> int`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["dlq"]:
+        return int(importlib.import_module("samlogg.dlq").main(words[1:]))
+    given = parser().parse_args(words)
+    try:
+        return int(given.act(given))
+    except (trace.NoTraceError, running.NotRunningError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
