@@ -1,13 +1,15 @@
-"""Seeded random walks through the very state machines that run: `Horizon` and `Topics` of consent, `Lease` of a gateway.
+"""Seeded random walks through the very state machines that run: `Horizon`, `Topics` and `Lease`.
 
-The world around them is small and hostile: messages are late, lost and doubled, leaders are paused and replaced, gateways
-restart, records are read late. Safety: nobody is answered under a grant after anyone was told that it is withdrawn.
+The world around them is small and hostile: messages are late, lost and doubled, leaders are paused and replaced,
+gateways restart, records are read late. Safety: nobody is answered under a grant after anyone was told that it is
+withdrawn.
 """
 
 import random
 from dataclasses import dataclass, field
 
 import pytest
+
 from consent.model.horizon import LEASE_SECONDS, Horizon, Pending, Topics
 from gateway.model.lease import Lease
 
@@ -43,9 +45,11 @@ class Leader:
 
 
 class World:
-    """One subject, one partition; the database is `version`, `granted`, `epoch`; `told` is the highest version confirmed."""
+    """One subject, one partition. The database: version, granted, epoch. `told`: the highest version confirmed."""
 
-    def __init__(self, seed: int, *, second_check: bool = True, wait_after_take: bool = True, holds_back: bool = True):
+    def __init__(
+        self, seed: int, *, second_check: bool = True, wait_after_take: bool = True, holds_back: bool = True
+    ) -> None:
         self.random = random.Random(seed)
         self.second_check, self.wait_after_take, self.holds_back = second_check, wait_after_take, holds_back
         self.now = 100.0
@@ -188,7 +192,8 @@ class World:
         often = [
             self.leader_reads, self.leader_reads, self.gateway_reads, self.gateway_reads, self.heartbeat,
             self.leader_receives, self.leader_receives, self.leader_grants, self.leader_grants, self.lease_arrives,
-            self.lease_arrives, self.confirm, self.answer_starts, self.answer_starts, self.answer_is_checked, self.answer_leaves, self.tick,
+            self.lease_arrives, self.confirm, self.answer_starts, self.answer_starts, self.answer_is_checked,
+            self.answer_leaves, self.tick,
         ]  # fmt: skip
         take_over_rate = self.random.choice([0.0005, 0.01])
         for _ in range(STEPS):

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from chassis import events
 from chassis.clock import Clock, lease_now
 from chassis.health import Health
-from chassis.kafka import make_consumer, make_producer, partitions_of
+from chassis.kafka import from_beginning, make_consumer, make_producer, partitions_of
 from chassis.outbox import announce
 from chassis.permit import Signed
 from chassis.problems import Problem
@@ -83,8 +83,7 @@ class Leader:
         consumer = make_consumer(self._settings, group=None, max_poll_records=5_000, fetch_max_wait_ms=250)
         await consumer.start()
         try:
-            consumer.assign(self._partitions)
-            await consumer.seek_to_beginning(*self._partitions)
+            await from_beginning(consumer, self._partitions)
             while True:
                 for records in (await consumer.getmany(timeout_ms=1_000)).values():
                     for number, record in enumerate(records):

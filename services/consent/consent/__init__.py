@@ -1,0 +1,1 @@
+"""People, requests, grants, the law table and the access ledger."""

@@ -1,0 +1,245 @@
+"""What may be sent to consent, with strict lengths; unknown fields are refused."""
+
+import re
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+
+from consent.model.people import Responsibility
+
+_PLAIN = r"^[^\x00-\x1f\x7f]*$"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOST_CELLS = 400
+
+
+def _day(value: object) -> object:
+    if not (isinstance(value, str) and _DAY.fullmatch(value)):
+        raise ValueError("must be a date like 2026-01-31")
+    return value
+
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=_PLAIN)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Number = Annotated[SecretStr, Field(min_length=1, max_length=40)]
+Day = Annotated[date, BeforeValidator(_day)]
+Action = Literal["read", "contribute"]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Person(_Body):
+    """Somebody as the asker knows them. The birth date is what the asker says, never taken from the number."""
+
+    national_id: Number
+    given_name: Name
+    family_name: Name
+    birth_date: Day
+    language: Language = "nb"
+
+
+class AskedService(_Body):
+    """What is asked for one service: every category with every action."""
+
+    service: Slug
+    categories: Annotated[list[Slug], Field(min_length=1, max_length=40)]
+    actions: Annotated[list[Action], Field(min_length=1, max_length=2)]
+
+
+class NewRequest(Person):
+    """Whom it is about, and what is asked. `asker`: which of one's own services asks; needed with several."""
+
+    guardians: Annotated[list[Person], Field(max_length=6)] = []
+    responsibility: Responsibility = "ukjent"
+    level: Annotated[int, Field(ge=0, le=9, strict=True)]
+    why: Text
+    purpose: Slug
+    cells: Annotated[list[AskedService], Field(min_length=1, max_length=40)]
+    until: Day
+    asker: Slug | None = None
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        if sum(len(cell.categories) * len(cell.actions) for cell in self.cells) > _MOST_CELLS:
+            raise ValueError("too many cells")
+        return self
+
+
+class AnsweredCell(_Body):
+    """Yes or no to one cell."""
+
+    service: Slug
+    category: Slug
+    action: Action
+    answer: Literal["yes", "no"]
+
+
+class NewAnswer(_Body):
+    """Cell by cell, with the text that was read. Cells that are left out stay as they are."""
+
+    cells: Annotated[list[AnsweredCell], Field(min_length=1, max_length=_MOST_CELLS)]
+    text_version: Annotated[str, Field(min_length=1, max_length=32, pattern=_PLAIN)]
+    language: Language
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len({(cell.service, cell.category, cell.action) for cell in self.cells}) != len(self.cells):
+            raise ValueError("a cell is answered twice")
+        return self
+
+
+class NewWithdrawal(_Body):
+    """All that was agreed to for a recipient, or one category of it."""
+
+    recipient: Annotated[str, Field(pattern=r"^service:[a-z0-9][a-z0-9._-]{0,62}$")]
+    category: Slug | None = None
+
+
+class Match(_Body):
+    """A national id, to find whose it is."""
+
+    national_id: Number
+
+
+class AskedState(BaseModel):
+    """Whether a person has answered, never what."""
+
+    person: str
+    state: Literal["waiting", "answered"]
+
+
+class MadeRequest(BaseModel):
+    """What a new request gave. `status`: pending until every gateway able to answer knows of it."""
+
+    id: str
+    subject: str
+    state: str
+    status: Literal["confirmed", "pending"]
+    asked_state: list[AskedState]
+
+
+class ShownText(BaseModel):
+    """The consent text as it is to be read; version and language go with the answer, as its evidence."""
+
+    version: str
+    language: str
+    status: Literal["approved", "draft"]
+    body: str
+
+
+class RequestView(BaseModel):
+    """A request. `why`, `text` and `mine` are only for those who are asked."""
+
+    id: str
+    kind: Literal["request"]
+    subject: str
+    at: str
+    state: Literal["waiting", "answered", "pending", "in-force", "expired"]
+    status: Literal["confirmed", "pending"]
+    asker: str
+    level: int
+    purpose: str
+    cells: list[AskedService]
+    until: date
+    answers: list[AskedState]
+    why: str | None = None
+    text: ShownText | None = None
+    mine: list[AnsweredCell] | None = None
+
+
+class RequestList(BaseModel):
+    """Requests that concern the reader."""
+
+    items: list[RequestView]
+    next: None
+
+
+class AnswerView(BaseModel):
+    """What an answer came to; `change` is what is waited for, if anything."""
+
+    state: Literal["answered", "in-force"]
+    change: str | None
+    status: Literal["confirmed", "pending"]
+
+
+class WithdrawalView(BaseModel):
+    """One's own withdrawal."""
+
+    id: str
+    status: Literal["confirmed", "pending"]
+
+
+class GrantView(BaseModel):
+    """Who may see what, until when. `pending` and `ending` are in progress, not done."""
+
+    id: str
+    kind: Literal["consent", "self", "parental"]
+    at: str
+    recipient: str
+    categories: list[str]
+    actions: list[str]
+    purpose: str
+    begins: Annotated[str, Field(alias="from")]
+    until: str | None
+    state: Literal["pending", "in-force", "ending"]
+
+
+class GrantList(BaseModel):
+    """All grants, cut to what the reader sees."""
+
+    items: list[GrantView]
+    next: None
+
+
+class LookActor(BaseModel):
+    """Who looked, and for which services."""
+
+    kind: Literal["person", "staff", "machine"]
+    id: str | None
+    services: list[str]
+    role: str | None
+    agency: str | None
+
+
+class LookView(BaseModel):
+    """One look or one refusal. `held_back`: why the answer did not leave after all."""
+
+    id: str
+    kind: Literal["look"]
+    at: str
+    actor: LookActor
+    route: str | None
+    action: str | None
+    categories: list[str]
+    grants: list[str]
+    basis: str | None
+    purpose: str | None
+    outcome: Literal["answered", "refused"]
+    reason: str | None
+    count: int
+    held_back: str | None
+
+
+class LookList(BaseModel):
+    """Looks, the newest first."""
+
+    items: list[LookView]
+    next: str | None
+
+
+class IdentityView(BaseModel):
+    """Whom it is about."""
+
+    given_name: str
+    family_name: str
+    birth_date: date
+
+
+class MatchView(BaseModel):
+    """Whose number it is."""
+
+    person: str

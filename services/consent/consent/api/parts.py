@@ -1,0 +1,94 @@
+"""What every route needs, and how a write is made once, committed, and only then waited for."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Header, Request
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from chassis.clock import Clock
+from chassis.idempotency import Earlier, Once
+from chassis.permit import Signed
+from chassis.problems import Problem, not_found
+from consent import storage
+from consent.handlers.changes import Confirmations
+from consent.handlers.requests import Office
+
+Verified = Callable[[Request], Awaitable[Signed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes need. secret: for cursors and idempotency keys. seconds: how long a write waits."""
+
+    engine: AsyncEngine
+    office: Office
+    confirmations: Confirmations
+    verified: Verified
+    clock: Clock
+    secret: bytes
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A signed request and the key under which it has one effect."""
+
+    parts: Parts
+    signed: Signed
+    once: Once
+
+    async def make(
+        self, status: int, do: Callable[[AsyncConnection], Awaitable[str | None]]
+    ) -> tuple[str | None, Earlier | None]:
+        """One transaction: what an earlier request under this key made, or what `do` makes now (None: nothing)."""
+        async with self.parts.engine.begin() as conn:
+            earlier = await self.once.earlier(conn)
+            if earlier is not None:
+                return earlier.resource, earlier
+            made = await do(conn)
+            if made is not None:
+                await self.once.remember(conn, status, made)
+            return made, None
+
+
+def reading(parts: Parts) -> Any:
+    """The dependency of routes that read."""
+    return Depends(parts.verified)
+
+
+def writing(parts: Parts) -> Any:
+    """The dependency of routes that write. The same key for another path or body is refused."""
+
+    async def write(
+        request: Request,
+        signed: Annotated[Signed, Depends(parts.verified)],
+        key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+    ) -> Writing:
+        content = request.url.path.encode() + b"\0" + await request.body()
+        return Writing(parts, signed, Once(storage.idempotency, parts.secret, signed, key, content))
+
+    return Depends(write)
+
+
+def known(signed: Signed) -> str:
+    """The subject that the gateway found; not-found when it found none."""
+    if signed.subject is None:
+        raise not_found()
+    return signed.subject
+
+
+def an_id(text: str) -> str:
+    """A canonical id; not-found for anything else, so that a wrong id looks like one that is not there."""
+    try:
+        return str(UUID(text))
+    except ValueError as error:
+        raise not_found() from error
+
+
+def only(signed: Signed, kind: str) -> None:
+    """403 unless this kind of actor asks: the gateway sees to it; this is the second lock."""
+    if signed.actor.kind != kind:
+        raise Problem(403, "not-allowed", "You may not do this.")

@@ -1,0 +1,124 @@
+"""Wiring: consent's parts, built from its settings. Nothing is opened before the app starts."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from faststream.kafka import KafkaBroker
+from opentelemetry.sdk.trace import TracerProvider
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis import idempotency, kafka, logs, tracing
+from chassis.clock import Clock
+from chassis.delivery import Delivery
+from chassis.health import Health
+from chassis.http import make_app
+from chassis.kafka import make_broker, partitions_of
+from chassis.keys import SubjectKeys
+from chassis.lifespan import Tasks
+from chassis.outbox import Relay
+from chassis.permit import signed_request
+from chassis.storage import make_engine, migrate
+from consent import api, messages, storage, subscribers
+from consent.handlers import leader
+from consent.handlers.changes import Confirmations
+from consent.handlers.leader import Leader
+from consent.handlers.people import Registry
+from consent.handlers.requests import Office
+from consent.handlers.tables import consent_texts, current_law
+from consent.settings import Settings
+
+SERVICE = "consent"
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+_log = logging.getLogger(__name__)
+
+
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, wall: Callable[[], float] = time.time, bus: bool = True
+) -> FastAPI:
+    """The service, not started. `wall`: Unix time for signed requests. `bus=False`: without Kafka and leader (tests).
+
+    TextsInvalid, LawInvalid when the data files cannot be used: in production, without an approved consent text.
+    """
+    business, url = clock or Clock(), settings.database_url.get_secret_value()
+    office_texts = consent_texts(settings.consent_texts, drafts=settings.synthetic)
+    engine = make_engine(url, pool_size=settings.pool_size)
+    keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=4)
+    keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
+    secret = settings.hash_key.get_secret_value()
+    office = Office(current_law(), office_texts, Registry(keys, secret, settings.synthetic))
+    health = Health(*(["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY] if bus else []))
+    provider = tracing.setup(SERVICE, settings.replica)
+    leading = Leader(engine, settings, business, health)
+    confirmations = Confirmations(engine, url)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        tasks = Tasks()
+        try:
+            await migrate(engine, MIGRATIONS)
+            await keys.prepare()
+            tasks.start("confirmations", confirmations.run())
+            tasks.start("housekeeping", _forget(engine, business))
+            if bus:
+                delivery = Delivery(SERVICE, now=business.now)
+                tasks.start("outbox", Relay(settings, health).run())
+                tasks.start("state topics", _read_when_there(leading, settings, health))
+                tasks.start("leader", leading.run())
+                tasks.start("ledger", subscribers.LedgerFeed(settings, engine, delivery, health).run())
+                tasks.start("directory", subscribers.DirectoryFeed(settings, engine, business, health).run())
+            yield
+        finally:
+            await tasks.stop()
+            await engine.dispose()
+            await keys_engine.dispose()
+
+    app = make_app("Samlogg consent", provider, health, lifespan)
+    verified = signed_request(settings.inner_key.get_secret_value(), SERVICE, wall)
+    app.include_router(
+        api.router(api.Parts(engine, office, confirmations, verified, business, secret, settings.confirmation_seconds))
+    )
+    app.include_router(leader.routes(leading, verified))
+    api.install(app)
+    app.state.broker = declare(settings, provider)
+    return app
+
+
+def declare(settings: Settings, provider: TracerProvider) -> KafkaBroker:
+    """For AsyncAPI: what consent publishes. Never started: relay and leader publish, and consumers are batches."""
+    return kafka.declare(make_broker(settings, provider), messages.PUBLISHED)
+
+
+async def _read_when_there(leading: Leader, settings: Settings, health: Health) -> None:
+    """Let the leader read the state topics once Kafka is there: until then withdrawals are taken all the same."""
+    while True:
+        try:
+            await partitions_of(settings, leader.SUBJECTS, leader.DIRECTORY)
+        except (KafkaError, OSError) as error:
+            health.trouble("leader", type(error).__name__)
+            await asyncio.sleep(1.0)
+        else:
+            return await leading.read()
+
+
+async def _forget(engine: AsyncEngine, clock: Clock) -> None:
+    """Once an hour: idempotency keys after 48 hours."""
+    while True:
+        try:
+            async with engine.begin() as conn:
+                await idempotency.forget_before(conn, storage.idempotency, clock.now() - idempotency.KEPT)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("housekeeping waits", extra={"error": type(error).__name__})
+        await asyncio.sleep(3600)
+
+
+def set_up_logs(settings: Settings) -> None:
+    """One JSON line for each thing that happens."""
+    logs.setup(SERVICE, settings.replica)

@@ -1,0 +1,105 @@
+"""Answering a request: each person alone, cell by cell, as often as they change their mind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.events import new_event
+from chassis.outbox import announce
+from chassis.permit import Actor
+from consent import messages, storage
+from consent.handlers import changes, granting
+from consent.handlers.requests import Made, Office
+from consent.handlers.state import requests_of
+from consent.handlers.views import cells_shown, request_for
+from consent.model.errors import AssuranceTooLow, CellUnknown, RequestClosed, Unseen
+from consent.model.requests import Cell, Said, asked_for
+from consent.storage import RequestRow
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person says, and which text they were shown."""
+
+    cells: Mapping[Cell, Said]
+    text_version: str
+    language: str
+
+
+async def answer(
+    conn: AsyncConnection, office: Office, actor: Actor, subject: str, request: str, given: Answer, now: datetime
+) -> Made:
+    """Add the person's words with their evidence, and begin and end grants accordingly.
+
+    Unseen for somebody who is not asked; CellUnknown for a cell that they are not shown; TextUnknown when the text is
+    not the one in use: then the words would prove nothing.
+    """
+    law = office.law
+    on = law.day_of(now)
+    await changes.lock(conn, subject)
+    found = await _asked(conn, office, actor, subject, request, now)
+    if actor.assurance != "high":
+        raise AssuranceTooLow
+    if found.rules.until <= now.timestamp():
+        raise RequestClosed
+    shown = office.texts.shown(given.text_version, given.language)
+    person = actor.id or ""
+    if not given.cells.keys() <= set(await cells_shown(conn, law, found, person, on)):
+        raise CellUnknown
+    await storage.add_answers(
+        conn,
+        [
+            {
+                "request": request, "person": person, **cell._asdict(), "said": said, "way": "answer",
+                "assurance": actor.assurance, "text_version": shown.version, "language": shown.language,
+                "law_version": law.version, "at": now,
+            }
+            for cell, said in sorted(given.cells.items())
+        ],
+    )  # fmt: skip
+    if "no" in given.cells.values():
+        await _tell_denied(conn, subject, request, person, now)
+    words = (await storage.words_about(conn, [request]))[request]
+    live = await storage.grants_of(conn, subject, int(now.timestamp()))
+    made = granting.plan(law, found, words, live, now)
+    if not made:
+        return Made(request, subject, None)
+    body = {"request": request, "by": person}
+    return Made(request, subject, await granting.carry_out(conn, subject, [made], "answered", body, now))
+
+
+async def _asked(
+    conn: AsyncConnection, office: Office, actor: Actor, subject: str, request: str, now: datetime
+) -> RequestRow:
+    found = next((row for row in await requests_of(conn, office.law, subject) if row.rules.id == request), None)
+    if found is None or actor.kind != "person":
+        raise Unseen
+    if actor.id not in asked_for(office.law, found.rules, office.law.day_of(now)):
+        raise Unseen
+    return found
+
+
+async def _tell_denied(conn: AsyncConnection, subject: str, request: str, person: str, now: datetime) -> None:
+    data = messages.ConsentDenied(request=request, subject=subject, by=person).model_dump()
+    event = new_event("consent", messages.DENIED, subject, data, now)
+    await announce(conn, storage.outbox, messages.EVENTS, event)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an answer has come to: in force only when nobody must answer any more and every gateway knows it."""
+
+    state: Literal["answered", "in-force"]
+    change: str | None
+    status: Literal["confirmed", "pending"]
+
+
+async def outcome(conn: AsyncConnection, office: Office, actor: Actor, made: Made, now: datetime) -> Outcome:
+    """Today's state of the request as the actor is shown it, after the answer that led to `made.change`."""
+    shown = await request_for(conn, office, actor, made.subject, made.id, (), now)
+    found = [] if made.change is None else await storage.changes_by_id(conn, [made.change])
+    status: Literal["confirmed", "pending"] = "confirmed" if all(one.confirmed for one in found) else "pending"
+    return Outcome("in-force" if shown["state"] == "in-force" else "answered", made.change, status)

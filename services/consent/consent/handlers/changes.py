@@ -1,0 +1,167 @@
+"""Changes of a subject's published state: recorded as pending, told as done only when they are confirmed."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from chassis import tracing
+from chassis.clock import rfc3339
+from chassis.events import Event
+from chassis.outbox import announce
+from chassis.storage import raw_connection
+from consent import messages, storage
+from consent.model.errors import Unseen
+from consent.storage import ChangeRow, SubjectRow
+
+CONFIRMED = "consent_confirmed"
+TRACE = "traceparent"
+_EVENT_IDS = UUID("0d1c7a76-3f36-5a1e-8a3c-7f0b5c0f9d02")
+_POLL_SECONDS = 0.25
+_log = logging.getLogger(__name__)
+
+
+async def lock(conn: AsyncConnection, subject: str) -> SubjectRow:
+    """The subject, locked until the transaction ends; Unseen when there is none."""
+    found = await storage.lock_subject(conn, subject)
+    if found is None:
+        raise Unseen
+    return found
+
+
+def new_id() -> str:
+    """An id for a change that is about to be recorded."""
+    return str(uuid4())
+
+
+async def record(
+    conn: AsyncConnection, id_: str, subject: str, kind: str, body: Mapping[str, Any], now: datetime
+) -> int:
+    """Raise the subject's version and write the change as pending; returns the version. The caller holds the lock.
+
+    body: `request`, `began` and `ended` (grant ids), and for a withdrawal `by`, `recipient`, `category`.
+    """
+    version = await storage.raise_version(conn, subject)
+    carried = {**body, TRACE: tracing.current()}  # the events come later, from the leader, and go on under this trace
+    values = {"id": id_, "subject": subject, "version": version, "kind": kind, "body": carried, "created_at": now}
+    await storage.add_change(conn, values)
+    return version
+
+
+async def confirmed(conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Announce what these changes were, in the transaction that confirms them, and wake those who wait for it.
+
+    rows: of the table `change`; only their ids are read.
+
+    Event ids come from change and grant, so that a change confirmed twice is one event to every reader.
+    """
+    found = await storage.changes_by_id(conn, [str(row["id"]) for row in rows])
+    ids = [id_ for change in found for id_ in (*change.body.get("began", ()), *change.body.get("ended", ()))]
+    grants = await storage.grants_by_id(conn, ids) if ids else {}
+    events = [event for change in found for event in _events(change, grants)]
+    await announce(conn, storage.outbox, messages.EVENTS, *events)
+    for change in found:
+        await conn.execute(text("SELECT pg_notify(:channel, :id)"), {"channel": CONFIRMED, "id": change.id})
+
+
+def _events(change: ChangeRow, grants: Mapping[str, Mapping[str, Any]]) -> Iterator[Event]:
+    if change.kind == "requested":
+        body = change.body
+        data = messages.ConsentRequested(
+            request=body["request"], subject=change.subject, asker=body["asker"], asked=body["asked"]
+        )
+        yield _event(change, messages.REQUESTED, body["request"], data)
+    for id_ in change.body.get("ended", ()):
+        grant = grants[id_]
+        ended = messages.ConsentWithdrawn(
+            grant=id_, subject=change.subject, recipient=grant["recipient"], categories=grant["categories"],
+            version=change.version, change=change.id,
+        )  # fmt: skip
+        yield _event(change, messages.WITHDRAWN, id_, ended)
+    for id_ in change.body.get("began", ()):
+        grant = grants[id_]
+        until = None if grant["ends"] is None else _moment(grant["ends"])
+        began = messages.ConsentGranted(
+            grant=id_, subject=change.subject, recipient=grant["recipient"], categories=grant["categories"],
+            actions=grant["actions"], begins=_moment(grant["begins"]), until=until,
+            version=change.version,
+        )  # fmt: skip
+        yield _event(change, messages.GRANTED, id_, began)
+
+
+def _event(change: ChangeRow, kind: str, thing: str, data: messages.Published) -> Event:
+    id_ = str(uuid5(_EVENT_IDS, f"{change.id} {kind} {thing}"))
+    body = data.model_dump(by_alias=True)
+    carried = change.body.get(TRACE)
+    return Event(id_, kind, messages.SOURCE, change.subject, change.created_at, body, change.version, carried)
+
+
+def _moment(epoch: int) -> str:
+    return rfc3339(datetime.fromtimestamp(epoch, UTC))
+
+
+class Confirmations:
+    """Waits for changes to be confirmed: woken by the database, and asking it now and then in case no word came."""
+
+    def __init__(self, engine: AsyncEngine, url: str) -> None:
+        self._engine = engine
+        self._url = url
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    async def run(self) -> None:
+        """Listen for ever. Without the connection, waiting goes on by asking alone."""
+        while True:
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._listen()
+            await asyncio.sleep(1.0)
+
+    async def _listen(self) -> None:
+        conn = await raw_connection(self._url)
+        gone = asyncio.Event()
+        try:
+            conn.add_termination_listener(lambda _: gone.set())
+            await conn.add_listener(CONFIRMED, self._told)
+            await gone.wait()
+        finally:
+            conn.terminate()
+
+    def _told(self, _connection: Any, _pid: int, _channel: str, change: Any) -> None:
+        for event in self._waiting.get(str(change), ()):
+            event.set()
+
+    async def wait(self, change: str, seconds: float) -> bool:
+        """Is the change confirmed, within this time? False as well when the database cannot say."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        told = asyncio.Event()
+        self._waiting.setdefault(change, set()).add(told)
+        try:
+            while not await self._is_confirmed(change):
+                left = end - loop.time()
+                if left <= 0:
+                    return False
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(told.wait(), min(left, _POLL_SECONDS))
+                told.clear()
+        except (OSError, TimeoutError, SQLAlchemyError) as error:
+            _log.warning("cannot ask for a confirmation", extra={"error": type(error).__name__})
+            return False
+        finally:
+            waiting = self._waiting[change]
+            waiting.discard(told)
+            if not waiting:
+                del self._waiting[change]
+        return True
+
+    async def _is_confirmed(self, change: str) -> bool:
+        async with self._engine.connect() as conn:
+            found = await storage.changes_by_id(conn, [change])
+        return bool(found) and found[0].confirmed

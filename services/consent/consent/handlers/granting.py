@@ -1,0 +1,86 @@
+"""Grants begin and end with what everybody has said: planned here, and written with the change that tells of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consent import storage
+from consent.handlers import changes
+from consent.model.grants import BASIS, Terms, difference, says
+from consent.model.law import Law
+from consent.model.requests import Cell, Said, in_force, needed
+from consent.storage import GrantRow, RequestRow, Word
+
+Spoken = Mapping[tuple[str, Cell], Word]
+"""The latest word of each person about each cell of one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which grants end, and the rows of those that begin, without the change."""
+
+    end: tuple[str, ...]
+    begin: tuple[Mapping[str, Any], ...]
+
+    def __bool__(self) -> bool:
+        """Does anything change?"""
+        return bool(self.end or self.begin)
+
+
+def words_only(words: Spoken) -> dict[tuple[str, Cell], Said]:
+    """What everybody said, without the evidence."""
+    return {place: word.said for place, word in words.items()}
+
+
+def plan(law: Law, request: RequestRow, words: Spoken, grants: Iterable[GrantRow], now: datetime) -> Plan:
+    """What must change so that the request's grants say what everybody has said now."""
+    on = law.day_of(now)
+    cells = {
+        cell: end for cell, end in in_force(law, request.rules, words_only(words), on).items() if end > now.timestamp()
+    }
+    live = {grant.id: grant.terms for grant in grants if grant.request == request.rules.id and not grant.ended}
+    found = difference(live, cells, request.rules.purpose)
+    return Plan(found.end, tuple(_row(law, request, words, terms, now) for terms in found.begin))
+
+
+async def carry_out(
+    conn: AsyncConnection, subject: str, plans: Sequence[Plan], kind: str, body: Mapping[str, Any], now: datetime
+) -> str:
+    """Write the plans as one change; returns its id. The caller has locked the subject."""
+    change = changes.new_id()
+    began = [row["id"] for plan_ in plans for row in plan_.begin]
+    ended = [id_ for plan_ in plans for id_ in plan_.end]
+    await changes.record(conn, change, subject, kind, {**body, "began": began, "ended": ended}, now)
+    if ended:
+        await storage.end_grants(conn, ended, change)
+    await storage.add_grants(conn, [{**row, "began": change} for plan_ in plans for row in plan_.begin])
+    return change
+
+
+def _row(law: Law, request: RequestRow, words: Spoken, terms: Terms, now: datetime) -> dict[str, Any]:
+    rules = request.rules
+    cells = [cell for cell in rules.cells if says(terms, cell)]
+    people = {person for cell in cells for person in needed(law, rules, cell, law.day_of(now))}
+    granted_by = [
+        {
+            "person": person, "capacity": "subject" if person == rules.subject else "guardian",
+            "answers": sorted(words[person, cell].evidence for cell in cells if (person, cell) in words),
+        }
+        for person in sorted(people)
+    ]  # fmt: skip
+    return {
+        "id": str(uuid4()), "subject": rules.subject, "request": rules.id, "recipient": terms.recipient,
+        "categories": list(terms.categories), "actions": list(terms.actions), "purpose": terms.purpose, "basis": BASIS,
+        "controller": next((request.controllers[cell] for cell in sorted(cells)), None), "begins": int(now.timestamp()),
+        "ends": terms.until, "back": terms.back, "excluded": list(terms.excluded), "granted_by": granted_by,
+        "law_version": law.version,
+    }  # fmt: skip
+
+
+def covers(grant: GrantRow, cell: Cell) -> bool:
+    """Is this cell part of the grant?"""
+    return says(grant.terms, cell)

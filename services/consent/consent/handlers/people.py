@@ -1,0 +1,93 @@
+"""People: found or made by a keyed hash of their number, never twice; names opened for those who may see them."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.keys import SubjectKeys
+from consent import storage
+from consent.model.errors import RuleBroken, Unseen
+from consent.model.national_id import NationalId, accept
+from consent.model.people import Claim, Identity, plain_name
+from consent.storage import PersonRow
+
+_NAMES = "person.names"
+_NUMBER = "person_number.number"
+_CLAIM = "person_claim.said"
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Looks people up. keys: seals under each person's own key. secret: keys the hash of numbers."""
+
+    keys: SubjectKeys
+    secret: bytes
+    synthetic: bool
+
+    def accept(self, number: str, today: date) -> NationalId:
+        """A valid number of the kind that this installation takes; InvalidNationalId, NationalIdNotAccepted."""
+        return accept(number, today, synthetic=self.synthetic)
+
+    def hash(self, number: NationalId) -> bytes:
+        """32 bytes by which a number is found; without the secret it cannot be guessed from them."""
+        return hmac.new(self.secret, number.number.encode(), hashlib.sha256).digest()
+
+    async def find_or_add(
+        self, conn: AsyncConnection, claims: Sequence[Claim], source: str, now: datetime
+    ) -> list[PersonRow]:
+        """One person per claim, in the order of the claims.
+
+        Somebody already known stays as they are, whatever the claim says: who asks must not be able to make a child
+        older, and must not learn from the answer that the person was known. What was said is kept beside it, sealed.
+        """
+        hashes = [self.hash(claim.number) for claim in claims]
+        await storage.lock_numbers(conn, hashes)
+        found = []
+        for claim, hash_ in zip(claims, hashes, strict=True):
+            row = await storage.person_by_hash(conn, hash_)
+            if row is None:
+                row = await self._add(conn, claim, hash_, source, now)
+            else:
+                said = json.dumps([claim.given_name, claim.family_name, claim.birth_date.isoformat()])
+                await storage.add_claim(conn, row.id, source, await self.keys.seal(row.id, said, _CLAIM), now)
+            found.append(row)
+        return found
+
+    async def _add(self, conn: AsyncConnection, claim: Claim, hash_: bytes, source: str, now: datetime) -> PersonRow:
+        id_ = str(uuid4())
+        names = json.dumps([plain_name(claim.given_name), plain_name(claim.family_name)])
+        sealed = await self.keys.seal(id_, names, _NAMES)
+        values = {
+            "id": id_, "names": sealed, "birth_date": claim.birth_date, "birth_source": source,
+            "language": claim.language, "created_at": now,
+        }  # fmt: skip
+        number = {
+            "hash": hash_, "number": await self.keys.seal(id_, claim.number.number, _NUMBER), "kind": claim.number.kind,
+            "synthetic": claim.number.synthetic, "source": source, "since": now,
+        }  # fmt: skip
+        await storage.add_person(conn, values, number)
+        return PersonRow(id_, sealed, claim.birth_date, claim.language)
+
+    async def match(self, conn: AsyncConnection, number: str, today: date) -> str:
+        """The id of the person with this number; Unseen when there is none or the number is none."""
+        try:
+            found = await storage.person_by_hash(conn, self.hash(self.accept(number, today)))
+        except RuleBroken as error:
+            raise Unseen from error
+        if found is None:
+            raise Unseen
+        return found.id
+
+    async def identity(self, conn: AsyncConnection, person: str) -> Identity:
+        """Names and birth date; Unseen when nobody is known by this id, KeyGone when the key was destroyed."""
+        row = await storage.person_by_id(conn, person)
+        if row is None:
+            raise Unseen
+        given, family = json.loads(await self.keys.open(row.id, row.names, _NAMES))
+        return Identity(given, family, row.birth_date)

@@ -1,0 +1,129 @@
+"""Asking for consent: a request is recorded, and the people it is about; nothing else is stored before they answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.permit import Actor
+from consent import storage
+from consent.handlers import changes
+from consent.handlers.people import Registry
+from consent.handlers.state import content_categories
+from consent.model.errors import CategoryUnknown, PurposeUnknown, ServiceUnknown
+from consent.model.law import SYSTEM_CATEGORIES, Category, Law, guardians_ever_needed
+from consent.model.people import Claim, Responsibility, check_birth_dates, check_different, check_responsibility
+from consent.model.requests import Asked, Cell, asked_for, asker_of, check_until
+from consent.model.texts import Texts
+from consent.storage import PersonRow
+
+WHY = "request.why"
+"""Where the reason is sealed."""
+
+_ANY_SPECIAL = Category("", special=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a professional asks for."""
+
+    asker: str | None
+    subject: Claim
+    guardians: tuple[Claim, ...]
+    responsibility: Responsibility
+    level: int
+    why: str = field(repr=False)
+    purpose: str
+    cells: frozenset[Cell]
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a write gave: what it made, about whom, and the change to wait for (None: nothing published changes)."""
+
+    id: str
+    subject: str
+    change: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What the handlers of requests need, passed in once: law, texts and people."""
+
+    law: Law
+    texts: Texts
+    registry: Registry
+
+
+async def ask(conn: AsyncConnection, office: Office, actor: Actor, order: Order, now: datetime) -> Made:
+    """Record a request of the actor's service; RuleBroken when something in it is not possible."""
+    law = office.law
+    today = law.day_of(now)
+    asker = asker_of(actor.services, order.asker)
+    check_until(law, order.until, today)
+    if order.purpose not in office.texts.purposes():
+        raise PurposeUnknown
+    claims = [order.subject, *order.guardians]
+    check_birth_dates(claims, today)
+    check_different(claims)
+    cells, controllers = await _known_cells(conn, asker, order.cells)
+    source = f"asker:{asker}"
+    subject, *guardians = await office.registry.find_or_add(conn, claims, source, now)
+    decide = guardians_ever_needed(law, [*cells.values(), _ANY_SPECIAL], subject.birth_date, today)
+    check_responsibility(order.responsibility, len(guardians), guardians_decide=decide)
+    await storage.ensure_subject(conn, subject.id, now)
+    await changes.lock(conn, subject.id)
+    held = await _responsible(conn, subject.id, guardians, order.responsibility, source, now)
+    found = Asked(str(uuid4()), subject.id, subject.birth_date, held, cells, order.purpose, law.ends(order.until))
+    change = changes.new_id()
+    values = {
+        "id": found.id, "subject": subject.id, "asker": asker, "asked_by": actor.id or "", "level": order.level,
+        "purpose": order.purpose, "why": await office.registry.keys.seal(subject.id, order.why, WHY),
+        "until": order.until, "change": change, "created_at": now,
+    }  # fmt: skip
+    rows = [
+        {**cell._asdict(), "special": category.special, "controller": controllers[cell.service]}
+        for cell, category in sorted(cells.items())
+    ]
+    await storage.add_request(conn, values, rows, held)
+    body = {"request": found.id, "asker": f"service:{asker}", "asked": sorted(asked_for(law, found, today))}
+    await changes.record(conn, change, subject.id, "requested", body, now)
+    return Made(found.id, subject.id, change)
+
+
+async def _known_cells(
+    conn: AsyncConnection, asker: str, cells: frozenset[Cell]
+) -> tuple[dict[Cell, Category], dict[str, str | None]]:
+    """Cells with their categories, and each service's agency; what the directory does not know is refused."""
+    services = await storage.services(conn)
+    categories = await content_categories(conn)
+    if not {asker, *(cell.service for cell in cells)} <= services.keys():
+        raise ServiceUnknown
+    if any(cell.category not in categories or cell.category in SYSTEM_CATEGORIES for cell in cells):
+        raise CategoryUnknown
+    return {cell: categories[cell.category] for cell in cells}, {id_: one.agency for id_, one in services.items()}
+
+
+async def _responsible(
+    conn: AsyncConnection, subject: str, guardians: Sequence[PersonRow], kind: Responsibility, source: str,
+    now: datetime,
+) -> frozenset[str]:  # fmt: skip
+    """Everybody who holds responsibility: those on record and those named now.
+
+    Only the first record gives sight by law. A later asker who names somebody else makes one more person who must agree
+    to this request, never one more who may look at what is there.
+    """
+    held = await storage.guardians(conn, subject)
+    rows = [
+        {
+            "subject": subject, "guardian": guardian.id, "kind": kind, "source": source, "sight": not held,
+            "recorded_at": now,
+        }
+        for guardian in guardians
+        if guardian.id not in held
+    ]  # fmt: skip
+    await storage.add_responsibility(conn, rows)
+    return frozenset(held) | {guardian.id for guardian in guardians}

@@ -1,0 +1,25 @@
+"""The data files of consent: the age-and-law table and the consent texts, each read once."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from consent.model import law, texts
+
+_DATA = Path(__file__).parent.parent / "data"
+
+
+@cache
+def current_law() -> law.Law:
+    """The packaged age-and-law table. It never changes while a process runs; LawInvalid when it cannot be read."""
+    return law.parse(_read(_DATA / "law.toml"))
+
+
+def consent_texts(file: Path | None, *, drafts: bool) -> texts.Texts:
+    """The consent texts in `file`, or the packaged ones; TextsInvalid when none of them may be shown."""
+    return texts.usable(_read(file or _DATA / "texts.toml"), drafts=drafts)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text("utf-8"))

@@ -1,0 +1,177 @@
+"""What those who are asked, and those who asked, are shown of a request, and what grants there are."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.clock import rfc3339
+from chassis.permit import Actor, Permit
+from consent import storage
+from consent.handlers.granting import Spoken, covers, words_only
+from consent.handlers.requests import WHY, Office
+from consent.handlers.state import content_categories, requests_of, state_of
+from consent.model.errors import Unseen
+from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Category, Law, sights
+from consent.model.requests import Cell, asked_for, progress, state_of_request, visible, waits_for
+from consent.storage import GrantRow, RequestRow
+
+
+async def cells_shown(conn: AsyncConnection, law: Law, found: RequestRow, person: str, on: date) -> list[Cell]:
+    """The cells of a request that this person is shown."""
+    if person == found.rules.subject:
+        return sorted(found.rules.cells)
+    guardians = await storage.guardians(conn, found.rules.subject)
+    seen: frozenset[str] = frozenset()
+    if guardians.get(person):
+        categories: Iterable[Category] = (await content_categories(conn)).values()
+        in_sight = sights(law, "parental", categories, found.rules.born, on)
+        seen = frozenset(sight.category for sight in in_sight if sight.start <= on)
+    return visible(law, found.rules, person, seen, on)
+
+
+async def requests_for(
+    conn: AsyncConnection, office: Office, actor: Actor, subject: str, wishes: Sequence[str], now: datetime
+) -> list[dict[str, Any]]:
+    """Every request about the subject that concerns the actor, as that actor is shown it."""
+    on = office.law.day_of(now)
+    rows = await requests_of(conn, office.law, subject)
+    words = await storage.words_about(conn, [row.rules.id for row in rows])
+    grants = await storage.grants_of(conn, subject, int(now.timestamp()))
+    found = []
+    for row in rows:
+        spoken = words[row.rules.id]
+        if actor.kind == "person" and actor.id in asked_for(office.law, row.rules, on):
+            found.append(await _for_asked(conn, office, actor.id, row, spoken, grants, wishes, now))
+        elif actor.kind == "staff" and row.asker in actor.services:
+            found.append(_base(office.law, row, spoken, grants, sorted(row.rules.cells), now))
+    return found
+
+
+async def request_for(
+    conn: AsyncConnection, office: Office, actor: Actor, subject: str, request: str, wishes: Sequence[str],
+    now: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """One request as the actor is shown it; Unseen when it does not concern them."""
+    found = await requests_for(conn, office, actor, subject, wishes, now)
+    shown = next((item for item in found if item["id"] == request), None)
+    if shown is None:
+        raise Unseen
+    return shown
+
+
+async def made_request(
+    conn: AsyncConnection, office: Office, actor: Actor, request: str, now: datetime
+) -> dict[str, Any]:
+    """What the asker is told of a request just made, or made before under the same key."""
+    subject = await storage.subject_of_request(conn, request)
+    if subject is None:
+        raise Unseen
+    shown = await request_for(conn, office, actor, subject, request, (), now)
+    return {
+        "id": shown["id"], "subject": subject, "state": shown["state"], "status": shown["status"],
+        "asked_state": shown["answers"],
+    }  # fmt: skip
+
+
+def _base(
+    law: Law, row: RequestRow, spoken: Spoken, grants: Sequence[GrantRow], cells: Sequence[Cell], now: datetime
+) -> dict[str, Any]:
+    """How far the cells shown have come, and nothing of what anybody answered; other cells leave no trace in it."""
+    rules, on = row.rules, law.day_of(now)
+    own = [grant for grant in grants if grant.request == rules.id and any(covers(grant, cell) for cell in cells)]
+    pending = not row.confirmed or any(not grant.begun or grant.ended for grant in own)
+    answers = {place: said for place, said in words_only(spoken).items() if place[1] in cells}
+    waiting = bool(waits_for(law, rules, cells, answers, on))
+    state = state_of_request(
+        now=int(now.timestamp()), until=rules.until, waiting=waiting, pending=pending, live=bool(own)
+    )
+    return {
+        "id": rules.id, "kind": "request", "subject": rules.subject, "at": rfc3339(row.created_at), "state": state,
+        "status": "pending" if pending else "confirmed", "asker": f"service:{row.asker}", "level": row.level,
+        "purpose": rules.purpose, "cells": _grouped(cells), "until": row.last_day.isoformat(),
+        "answers": [
+            {"person": person, "state": one}
+            for person, one in progress(asked_for(law, rules, on), answers).items()
+        ],
+    }  # fmt: skip
+
+
+async def _for_asked(
+    conn: AsyncConnection, office: Office, person: str, row: RequestRow, spoken: Spoken, grants: Sequence[GrantRow],
+    wishes: Sequence[str], now: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    cells = await cells_shown(conn, office.law, row, person, office.law.day_of(now))
+    known = await storage.person_by_id(conn, person)
+    text = office.texts.pick(known.language if known else None, *wishes)
+    services = await storage.services(conn)
+    asker = services[row.asker].name(text.language) if row.asker in services else row.asker
+    shown = {
+        "version": text.version, "language": text.language, "status": text.status,
+        "body": text.body(asker, row.rules.purpose),
+    }  # fmt: skip
+    mine = [{**cell._asdict(), "answer": spoken[person, cell].said} for cell in cells if (person, cell) in spoken]
+    why = await office.registry.keys.open(row.rules.subject, row.why, WHY)
+    return {**_base(office.law, row, spoken, grants, cells, now), "why": why, "text": shown, "mine": mine}
+
+
+def _grouped(cells: Iterable[Cell]) -> list[dict[str, Any]]:
+    """Cells as they are asked for: per service, categories with the same actions together."""
+    actions: dict[tuple[str, str], list[str]] = {}
+    for cell in sorted(cells):
+        actions.setdefault((cell.service, cell.category), []).append(cell.action)
+    grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (service, category), names in actions.items():
+        grouped.setdefault((service, tuple(names)), []).append(category)
+    return [
+        {"service": service, "categories": categories, "actions": list(names)}
+        for (service, names), categories in grouped.items()
+    ]
+
+
+async def grants_for(conn: AsyncConnection, permit: Permit, actor: Actor, now: datetime) -> list[dict[str, Any]]:
+    """Who may see what, by consent and by law. The subject sees all; another reader the own grants by law, and those by
+    consent that the reader was asked about (or all, if the reader may know who takes part), cut to the own categories.
+
+    A grant that is not confirmed is `pending`; one whose withdrawal is not confirmed is `ending`: both are in progress.
+    """
+    is_subject = actor.kind == "person" and actor.id == permit.subject
+    allowed = permit.categories() - set(SYSTEM_CATEGORIES)
+    by_consent = [_grant(row) for row in await storage.grants_of(conn, permit.subject, int(now.timestamp()))]
+    state = await state_of(conn, permit.subject, now)
+    law = [_by_law(grant) for grant in state["grants"] if grant["kind"] != "consent"]
+    if is_subject:
+        return by_consent + law
+    person = None if PARTICIPANTS in allowed else actor.id or ""
+    known = await storage.grants_known_to(conn, permit.subject, person)
+    cut = [
+        {**item, "categories": [category for category in item["categories"] if category in allowed]}
+        for item in by_consent
+        if item["id"] in known
+    ]
+    own = [item for item in law if item["recipient"] == f"person:{actor.id}"]
+    return [item for item in cut if item["categories"]] + own
+
+
+def _grant(row: GrantRow) -> dict[str, Any]:
+    terms = row.terms
+    status = "ending" if row.ended else "in-force" if row.begun else "pending"
+    return {
+        "id": row.id, "kind": "consent", "at": _moment(row.begins), "recipient": terms.recipient,
+        "categories": list(terms.categories), "actions": list(terms.actions), "purpose": terms.purpose,
+        "from": _moment(row.begins), "until": None if terms.until is None else _moment(terms.until), "state": status,
+    }  # fmt: skip
+
+
+def _by_law(grant: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": grant["id"], "kind": grant["kind"], "at": _moment(grant["from"]), "recipient": grant["recipient"],
+        "categories": grant["categories"], "actions": grant["actions"], "purpose": grant["purpose"],
+        "from": _moment(grant["from"]), "until": None if grant["until"] is None else _moment(grant["until"]),
+        "state": "in-force",
+    }  # fmt: skip
+
+
+def _moment(epoch: int) -> str:
+    return rfc3339(datetime.fromtimestamp(epoch, UTC))

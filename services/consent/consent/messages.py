@@ -1,0 +1,231 @@
+"""The events that consent publishes, and the slices that it reads of others' events and states."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SOURCE = "/samlogg/consent"
+STATE = "consent.state.v1"
+EVENTS = "consent.events.v1"
+ACCESS = "gateway.access.v1"
+DIRECTORY = "directory.state.v1"
+
+REQUESTED = "consent.requested.v1"
+GRANTED = "consent.granted.v1"
+DENIED = "consent.denied.v1"
+WITHDRAWN = "consent.withdrawn.v1"
+HORIZON_PASSED = "consent.horizon-passed.v1"
+STATE_CHANGED = "consent.state.v1"
+BARRIER = "consent.barrier.v1"
+LOOKED = "access.recorded.v1"
+HELD_BACK = "access.held-back.v1"
+DIRECTORY_CHANGED = "directory.state.v1"
+
+_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+Id = Annotated[str, Field(pattern=_UUID)]
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+Recipient = Annotated[str, Field(pattern=r"^(service|person):[A-Za-z0-9._-]{1,64}$")]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T[0-9:.]{8,15}Z$")]
+
+
+class Published(BaseModel):
+    """What consent says on the bus: ids and codes, nothing else."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
+_SUBJECT, _GUARDIAN = "7d0e4b1c-52e4-4a53-9d3b-0c8d5f6f2a10", "b1f0c9de-8a3e-4a0c-a7f7-3d2e1c0b9a88"
+_REQUEST, _GRANT = "2f9d1b7a-6c35-4d0e-8f61-9a4be0c7d512", "c6a7e0d4-19f2-4b7e-b6a5-5f3d2c1b0e97"
+_CHANGE = "e4b8c2a6-3d71-4f95-8c0a-1b2d3e4f5a60"
+
+
+class ConsentRequested(Published):
+    """consent.requested.v1: somebody is asked, and can find the question."""
+
+    model_config = _example(
+        request=_REQUEST, subject=_SUBJECT, asker="service:school-health", asked=[_SUBJECT, _GUARDIAN]
+    )  # fmt: skip
+
+    request: Id
+    subject: Id
+    asker: Recipient
+    asked: list[Id]
+
+
+class ConsentGranted(Published):
+    """consent.granted.v1: a grant is in force at every gateway able to answer."""
+
+    model_config = _example(
+        **{
+            "grant": _GRANT, "subject": _SUBJECT, "recipient": "service:school-health", "categories": ["school"],
+            "actions": ["read"], "from": "2026-11-22T12:00:00.000Z", "until": "2027-06-30T22:00:00.000Z", "version": 4,
+        }
+    )  # fmt: skip
+
+    grant: Id
+    subject: Id
+    recipient: Recipient
+    categories: list[Slug]
+    actions: list[Literal["read", "contribute"]]
+    begins: Annotated[Moment, Field(alias="from")]
+    until: Moment | None
+    version: int
+
+
+class ConsentDenied(Published):
+    """consent.denied.v1: somebody said no to something they were asked."""
+
+    model_config = _example(
+        request=_REQUEST, subject=_SUBJECT, by=_GUARDIAN
+    )  # fmt: skip
+
+    request: Id
+    subject: Id
+    by: Id
+
+
+class ConsentWithdrawn(Published):
+    """consent.withdrawn.v1: a grant has ended for certain. `categories` are all it had; what goes on is another."""
+
+    model_config = _example(
+        grant=_GRANT, subject=_SUBJECT, recipient="service:police", categories=["school"], version=5, change=_CHANGE
+    )  # fmt: skip
+
+    grant: Id
+    subject: Id
+    recipient: Recipient
+    categories: list[Slug]
+    version: int
+    change: Id
+
+
+class HorizonPassed(Published):
+    """consent.horizon-passed.v1: every gateway able to answer has passed this position."""
+
+    model_config = _example(
+        topic="directory.state.v1", partition=0, position=42
+    )  # fmt: skip
+
+    topic: str
+    partition: int
+    position: int
+
+
+class StateGrant(Published):
+    """One grant in the published state. Times are epoch seconds."""
+
+    id: Id
+    kind: Literal["consent", "self", "parental"]
+    recipient: Recipient
+    categories: list[Slug]
+    actions: list[Literal["read", "contribute"]]
+    purpose: Slug
+    basis: Annotated[str, Field(max_length=64)]
+    begins: Annotated[int, Field(alias="from")]
+    until: int | None
+    back: int | None
+    excluded: Annotated[list[str], Field(alias="except")]
+
+
+class StateRequest(Published):
+    """One open request in the published state."""
+
+    id: Id
+    asker: Recipient
+    asked: list[Id]
+    open: Literal[True]
+
+
+class ConsentState(Published):
+    """consent.state.v1: the whole state of one subject."""
+
+    model_config = _example(
+        version=4, subject=_SUBJECT,
+        grants=[
+            {
+                "id": _GRANT, "kind": "consent", "recipient": "service:school-health", "categories": ["school"],
+                "actions": ["read"], "purpose": "follow-up", "basis": "gdpr-6-1-a+9-2-a", "from": 1795348800,
+                "until": 1814392800, "back": None, "except": [],
+            }
+        ],
+        requests=[{"id": _REQUEST, "asker": "service:school-health", "asked": [_SUBJECT, _GUARDIAN], "open": True}],
+    )  # fmt: skip
+
+    version: int
+    subject: Id
+    grants: list[StateGrant]
+    requests: list[StateRequest]
+
+
+class Barrier(Published):
+    """consent.barrier.v1: a leader's first word in a partition."""
+
+    model_config = _example(
+        epoch=3
+    )  # fmt: skip
+
+    epoch: int
+
+
+PUBLISHED: dict[str, dict[str, type[Published]]] = {
+    EVENTS: {
+        REQUESTED: ConsentRequested,
+        GRANTED: ConsentGranted,
+        DENIED: ConsentDenied,
+        WITHDRAWN: ConsentWithdrawn,
+        HORIZON_PASSED: HorizonPassed,
+    },
+    STATE: {STATE_CHANGED: ConsentState, BARRIER: Barrier},
+    DIRECTORY: {BARRIER: Barrier},
+}
+"""Topic, type, and the form of the data."""
+
+
+class _Slice(BaseModel):
+    """What is relied on; everything else is ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class Looker(_Slice):
+    """Who looked."""
+
+    kind: Literal["person", "staff", "machine"]
+    id: Slug | None
+
+
+class AccessRecorded(_Slice):
+    """access.recorded.v1: what the ledger sorts a record by. The whole record is kept as it came."""
+
+    id: Slug
+    at: Moment
+    subject: Id | None
+    actor: Looker
+    categories: list[Slug]
+    grants: list[Slug]
+    outcome: Literal["answered", "refused"]
+
+
+class AccessHeldBack(_Slice):
+    """access.held-back.v1: the look with this id got no answer after all."""
+
+    record: Slug
+
+
+class DirectoryState(_Slice):
+    """directory.state.v1 of kind category or service: names, agency and whether it is in use are read from the rest."""
+
+    version: Annotated[int, Field(ge=0)]
+    kind: Slug
+    id: Slug
+
+
+CONSUMED: dict[str, dict[str, type[BaseModel]]] = {
+    ACCESS: {LOOKED: AccessRecorded, HELD_BACK: AccessHeldBack},
+    DIRECTORY: {DIRECTORY_CHANGED: DirectoryState},
+}
+"""Topic, type, and the slice that is relied on."""

@@ -1,0 +1,130 @@
+"""What can go wrong by the rules of consent. Titles are plain sentences without any input."""
+
+
+class RuleBroken(Exception):
+    """A rule of the domain says no. `slug` is the stable end of the problem type."""
+
+    slug = "rule-broken"
+    title = "This is not possible by the rules of consent."
+
+    def __init__(self) -> None:
+        super().__init__(self.slug)
+
+
+class Unseen(RuleBroken):
+    """It does not exist, or the caller may not know that it does."""
+
+    slug = "not-found"
+    title = "There is nothing here that you may see."
+
+
+class InvalidNationalId(RuleBroken):
+    """Not a national id number by its form, date part or control digits."""
+
+    slug = "national-id-invalid"
+    title = "A national id number is not valid."
+
+
+class NationalIdNotAccepted(RuleBroken):
+    """A real number in a synthetic installation, or a synthetic one in production."""
+
+    slug = "national-id-not-accepted"
+    title = "This installation does not accept national id numbers of this kind."
+
+
+class ResponsibilityUnknown(RuleBroken):
+    """Nobody can say who holds parental responsibility, so nobody can be asked on the child's behalf."""
+
+    slug = "responsibility-unknown"
+    title = "Consent cannot be asked for before it is known who holds parental responsibility."
+
+
+class ResponsibilityIncomplete(RuleBroken):
+    """The guardians named do not fit the kind of parental responsibility."""
+
+    slug = "responsibility-incomplete"
+    title = "The guardians named do not fit the kind of parental responsibility."
+
+
+class GuardiansNotAsked(RuleBroken):
+    """Guardians were named for somebody who decides alone."""
+
+    slug = "guardians-not-asked"
+    title = "This person decides alone; name no guardians."
+
+
+class SamePerson(RuleBroken):
+    """The same person was named twice in one request."""
+
+    slug = "same-person"
+    title = "The same person is named more than once."
+
+
+class BirthDateInvalid(RuleBroken):
+    """A birth date in the future or before the register's time."""
+
+    slug = "birth-date-invalid"
+    title = "A birth date is not possible."
+
+
+class PeriodInvalid(RuleBroken):
+    """The consent would end before it began, or last longer than the law table allows."""
+
+    slug = "period-invalid"
+    title = "The consent asked for must end in the future and within the longest period allowed."
+
+
+class AskerUnclear(RuleBroken):
+    """Staff of several services must say for which of them they ask; nobody asks for somebody else's service."""
+
+    slug = "asker-unclear"
+    title = "Say which of your own services is asking."
+
+
+class ServiceUnknown(RuleBroken):
+    """A service that the directory does not know, or that no longer takes part."""
+
+    slug = "service-unknown"
+    title = "A service is not in the directory."
+
+
+class CategoryUnknown(RuleBroken):
+    """A category that the directory does not know: unknown is refused, never guessed."""
+
+    slug = "category-unknown"
+    title = "A category is not in the directory."
+
+
+class PurposeUnknown(RuleBroken):
+    """A purpose for which there is no consent text."""
+
+    slug = "purpose-unknown"
+    title = "There is no consent text for this purpose."
+
+
+class CellUnknown(RuleBroken):
+    """An answer about something that the person was not asked."""
+
+    slug = "cell-unknown"
+    title = "An answer is about something that was not asked."
+
+
+class TextUnknown(RuleBroken):
+    """The answer names a text that this person was not shown: it would be no evidence."""
+
+    slug = "text-unknown"
+    title = "The text and language named are not the ones in use. Read the request again."
+
+
+class RequestClosed(RuleBroken):
+    """The period of the request is over."""
+
+    slug = "request-closed"
+    title = "This request can no longer be answered."
+
+
+class AssuranceTooLow(RuleBroken):
+    """A consent needs the highest level of assurance as its evidence."""
+
+    slug = "assurance-too-low"
+    title = "Log in at the highest level to answer."

@@ -1,0 +1,78 @@
+"""Who is who: what an asker claims about a person, and which guardians fit which parental responsibility."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+from consent.model.errors import (
+    BirthDateInvalid,
+    GuardiansNotAsked,
+    ResponsibilityIncomplete,
+    ResponsibilityUnknown,
+    SamePerson,
+)
+from consent.model.national_id import NationalId
+
+Responsibility = Literal["felles", "mor", "far", "medmor", "andre", "ukjent"]
+"""The National Population Register's words (Foreldreansvarstype, domain report 3.3)."""
+
+Capacity = Literal["subject", "guardian"]
+
+_OLDEST = date(1900, 1, 1)
+_JOINT = 2
+_LONE = frozenset({"mor", "far", "medmor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What somebody says about a person. Nothing here shows in a representation of it."""
+
+    number: NationalId = field(repr=False)
+    given_name: str = field(repr=False)
+    family_name: str = field(repr=False)
+    birth_date: date = field(repr=False)
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The names and birth date that are shown to those who may see them."""
+
+    given_name: str = field(repr=False)
+    family_name: str = field(repr=False)
+    birth_date: date = field(repr=False)
+
+
+def plain_name(name: str) -> str:
+    """A name in one normal form, without outer or doubled spaces."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def check_birth_dates(claims: Sequence[Claim], today: date) -> None:
+    """BirthDateInvalid when one lies in the future or before 1900."""
+    if any(not _OLDEST <= claim.birth_date <= today for claim in claims):
+        raise BirthDateInvalid
+
+
+def check_different(claims: Sequence[Claim]) -> None:
+    """SamePerson when two claims are about one number."""
+    if len({claim.number.number for claim in claims}) != len(claims):
+        raise SamePerson
+
+
+def check_responsibility(kind: Responsibility, guardians: int, *, guardians_decide: bool) -> None:
+    """Do the guardians named fit? `ukjent` blocks whatever a guardian would have to answer.
+
+    Joint responsibility is two people, one parent alone is one, others are at least one.
+    """
+    if not guardians_decide:
+        if guardians:
+            raise GuardiansNotAsked
+        return
+    if kind == "ukjent":
+        raise ResponsibilityUnknown
+    fits = guardians == _JOINT if kind == "felles" else guardians == 1 if kind in _LONE else guardians >= 1
+    if not fits:
+        raise ResponsibilityIncomplete

@@ -1,0 +1,125 @@
+"""A request: who must answer which cell, who has answered, and which cells are in force."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal, NamedTuple
+
+from consent.model.errors import AskerUnclear, PeriodInvalid
+from consent.model.law import Category, Law, Party, answerers
+
+State = Literal["waiting", "answered", "pending", "in-force", "expired"]
+Said = Literal["yes", "no"]
+
+
+class Cell(NamedTuple):
+    """The smallest thing one can say yes or no to."""
+
+    service: str
+    category: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as the rules need it. `guardians` are those who hold responsibility for this subject."""
+
+    id: str
+    subject: str
+    born: date
+    guardians: frozenset[str]
+    cells: Mapping[Cell, Category]
+    purpose: str
+    until: int
+
+
+Answers = Mapping[tuple[str, Cell], Said]
+"""The latest word of each person about each cell."""
+
+
+def asker_of(services: Sequence[str], named: str | None) -> str:
+    """The service that asks: the staff member's only one, or the one named among their own; else AskerUnclear."""
+    if named is None and len(services) == 1:
+        return services[0]
+    if named is None or named not in services:
+        raise AskerUnclear
+    return named
+
+
+def check_until(law: Law, until: date, today: date) -> None:
+    """PeriodInvalid unless the last day is today or later and within the longest period."""
+    if not today <= until <= today + timedelta(days=law.longest_days):
+        raise PeriodInvalid
+
+
+def needed(law: Law, request: Asked, cell: Cell, on: date) -> frozenset[str]:
+    """Every person whose yes this cell needs on this day."""
+    return _people(request, answerers(law, request.cells[cell], request.born, on).needs)
+
+
+def asked_for(law: Law, request: Asked, on: date) -> frozenset[str]:
+    """Everybody who is asked: those who decide some cell, and those who are heard."""
+    found: set[str] = set()
+    for category in set(request.cells.values()):
+        who = answerers(law, category, request.born, on)
+        found |= _people(request, who.needs | who.hears)
+    return frozenset(found)
+
+
+def visible(law: Law, request: Asked, person: str, sees: frozenset[str], on: date) -> list[Cell]:
+    """The cells this person is shown: the subject all; a guardian those they decide or whose category they see by law.
+
+    What a youth may keep to themselves is thus not told by the form.
+    """
+    if person == request.subject:
+        return sorted(request.cells)
+    return sorted(cell for cell in request.cells if cell.category in sees or person in needed(law, request, cell, on))
+
+
+def in_force(law: Law, request: Asked, answers: Answers, on: date) -> dict[Cell, int]:
+    """Each cell that all who are needed said yes to, with the epoch second at which it ends.
+
+    It ends with the request, or on the earlier birthday from which others would have to answer. The subject's own no
+    stops a cell even where no yes of theirs is needed.
+    """
+    found = {}
+    for cell, category in request.cells.items():
+        who = answerers(law, category, request.born, on)
+        people = _people(request, who.needs)
+        agreed = people and all(answers.get((person, cell)) == "yes" for person in people)
+        if agreed and answers.get((request.subject, cell)) != "no":
+            end = request.until if who.until is None else min(request.until, law.starts(who.until))
+            found[cell] = end
+    return found
+
+
+def waits_for(law: Law, request: Asked, cells: Iterable[Cell], answers: Answers, on: date) -> frozenset[str]:
+    """Those who must still answer one of these cells of the request."""
+    return frozenset(
+        person for cell in cells for person in needed(law, request, cell, on) if (person, cell) not in answers
+    )
+
+
+def state_of_request(*, now: int, until: int, waiting: bool, pending: bool, live: bool) -> State:
+    """How far a request has come. `pending`: some change of its grants is not confirmed; then nothing is called done.
+
+    While somebody must still answer it waits, even if what others alone decide is in force.
+    """
+    if until <= now:
+        return "expired"
+    if pending:
+        return "pending"
+    if waiting:
+        return "waiting"
+    return "in-force" if live else "answered"
+
+
+def progress(asked: Iterable[str], answers: Answers) -> dict[str, Literal["waiting", "answered"]]:
+    """Person by person whether they have answered: never what."""
+    spoken = {person for person, _ in answers}
+    return {person: "answered" if person in spoken else "waiting" for person in sorted(asked)}
+
+
+def _people(request: Asked, parties: frozenset[Party]) -> frozenset[str]:
+    subject = frozenset({request.subject}) if "subject" in parties else frozenset()
+    return subject | (request.guardians if "guardians" in parties else frozenset())

@@ -1,0 +1,111 @@
+"""Queries about people, their numbers and who holds responsibility for them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consent.storage.tables import person, person_claim, person_number, responsibility, subject
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """A person as stored; `names` is sealed."""
+
+    id: str
+    names: bytes = field(repr=False)
+    birth_date: date = field(repr=False)
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """A subject: version of the published state and birth date."""
+
+    id: str
+    version: int
+    birth_date: date = field(repr=False)
+
+
+async def lock_numbers(conn: AsyncConnection, hashes: Iterable[bytes]) -> None:
+    """Make others who look for the same numbers wait until this transaction ends. Always in one order: no deadlock."""
+    for hash_ in sorted(hashes):
+        await conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:hash, 1))"), {"hash": hash_.hex()})
+
+
+async def person_by_hash(conn: AsyncConnection, hash_: bytes) -> PersonRow | None:
+    """The person who has, or once had, this number."""
+    found = await conn.execute(_people().join(person_number).where(person_number.c.hash == hash_))
+    row = found.first()
+    return None if row is None else PersonRow(row.id, row.names, row.birth_date, row.language)
+
+
+async def person_by_id(conn: AsyncConnection, id_: str) -> PersonRow | None:
+    """The person."""
+    row = (await conn.execute(_people().where(person.c.id == id_))).first()
+    return None if row is None else PersonRow(row.id, row.names, row.birth_date, row.language)
+
+
+def _people() -> Any:
+    return select(person.c.id, person.c.names, person.c.birth_date, person.c.language)
+
+
+async def add_person(conn: AsyncConnection, values: Mapping[str, Any], number: Mapping[str, Any]) -> None:
+    """A new person with their number."""
+    await conn.execute(insert(person).values(**values))
+    await conn.execute(insert(person_number).values(person=values["id"], **number))
+
+
+async def add_claim(conn: AsyncConnection, id_: str, source: str, said: bytes, at: datetime) -> None:
+    """What an asker said of somebody already known."""
+    await conn.execute(insert(person_claim).values(person=id_, source=source, said=said, at=at))
+
+
+async def ensure_subject(conn: AsyncConnection, id_: str, now: datetime) -> None:
+    """Make the person a subject if they are not one yet."""
+    await conn.execute(upsert(subject).values(id=id_, created_at=now).on_conflict_do_nothing())
+
+
+async def lock_subject(conn: AsyncConnection, id_: str) -> SubjectRow | None:
+    """The subject, locked until the transaction ends: every change of it happens one after another."""
+    query = select(subject.c.id, subject.c.version).where(subject.c.id == id_).with_for_update()
+    if (await conn.execute(query)).first() is None:
+        return None
+    return await subject_row(conn, id_)
+
+
+async def subject_row(conn: AsyncConnection, id_: str) -> SubjectRow | None:
+    """The subject, not locked."""
+    row = (
+        await conn.execute(
+            select(subject.c.id, subject.c.version, person.c.birth_date).join(person).where(subject.c.id == id_)
+        )
+    ).first()
+    return None if row is None else SubjectRow(row.id, row.version, row.birth_date)
+
+
+async def raise_version(conn: AsyncConnection, id_: str) -> int:
+    """The subject's next version; the caller holds the row's lock, or takes it here."""
+    raised = update(subject).where(subject.c.id == id_).values(version=subject.c.version + 1)
+    return int((await conn.execute(raised.returning(subject.c.version))).scalar_one())
+
+
+async def add_responsibility(conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record who holds responsibility; who is on record already stays as they are."""
+    if rows:
+        await conn.execute(upsert(responsibility).values(list(rows)).on_conflict_do_nothing())
+
+
+async def guardians(conn: AsyncConnection, subject_id: str) -> dict[str, bool]:
+    """Everybody on record as holding responsibility for the subject, and whether they see by law."""
+    query = select(responsibility.c.guardian, responsibility.c.sight).where(responsibility.c.subject == subject_id)
+    return {row.guardian: row.sight for row in await conn.execute(query)}
+
+
+async def count_people(conn: AsyncConnection) -> int:
+    """How many people are known; for tests and operators."""
+    return int((await conn.execute(select(func.count()).select_from(person))).scalar_one())

@@ -1,0 +1,113 @@
+"""Queries about requests, what was asked in them, and what everybody has said."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consent.model.law import Category
+from consent.model.requests import Asked, Cell, Said
+from consent.storage.tables import answer, change, person, request, request_cell, request_guardian
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A request as stored: what the rules need, and the rest. `why` is sealed; `confirmed`: is its own change?"""
+
+    rules: Asked
+    asker: str
+    level: int
+    why: bytes = field(repr=False)
+    last_day: date
+    created_at: datetime
+    confirmed: bool
+    controllers: Mapping[Cell, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The latest word of a person about a cell, and which row of `answer` is its evidence."""
+
+    said: Said
+    evidence: int
+
+
+Words = Mapping[str, Mapping[tuple[str, Cell], Word]]
+"""By request."""
+
+
+async def add_request(
+    conn: AsyncConnection, values: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], guardians: Iterable[str]
+) -> None:
+    """A new request with its cells and the guardians who hold responsibility at this time."""
+    await conn.execute(insert(request).values(**values))
+    await conn.execute(insert(request_cell), [{"request": values["id"], **cell} for cell in cells])
+    rows = [{"request": values["id"], "guardian": id_} for id_ in sorted(guardians)]
+    if rows:
+        await conn.execute(insert(request_guardian), rows)
+
+
+async def requests_of(conn: AsyncConnection, subject: str, ends: Callable[[date], int]) -> list[RequestRow]:
+    """All requests about a subject, the oldest first. ends: epoch seconds at which a last day is over."""
+    query = (
+        select(request, person.c.birth_date, (change.c.state == "confirmed").label("confirmed"))
+        .join(person, person.c.id == request.c.subject)
+        .join(change, change.c.id == request.c.change)
+        .where(request.c.subject == subject)
+        .order_by(request.c.created_at, request.c.id)
+    )
+    rows = list(await conn.execute(query))
+    if not rows:
+        return []
+    ids = [row.id for row in rows]
+    cells: dict[str, dict[Cell, tuple[Category, str | None]]] = {id_: {} for id_ in ids}
+    for row in await conn.execute(select(request_cell).where(request_cell.c.request.in_(ids))):
+        found = Cell(row.service, row.category, row.action)
+        cells[row.request][found] = Category(row.category, row.special), row.controller
+    guardians: dict[str, set[str]] = {id_: set() for id_ in ids}
+    for row in await conn.execute(select(request_guardian).where(request_guardian.c.request.in_(ids))):
+        guardians[row.request].add(row.guardian)
+    return [_request(row, cells[row.id], frozenset(guardians[row.id]), ends(row.until)) for row in rows]
+
+
+def _request(
+    row: Any, cells: Mapping[Cell, tuple[Category, str | None]], guardians: frozenset[str], until: int
+) -> RequestRow:
+    kinds = {cell: category for cell, (category, _) in cells.items()}
+    rules = Asked(row.id, row.subject, row.birth_date, guardians, kinds, row.purpose, until)
+    controllers = {cell: controller for cell, (_, controller) in cells.items()}
+    return RequestRow(rules, row.asker, row.level, row.why, row.until, row.created_at, row.confirmed, controllers)
+
+
+async def subject_of_request(conn: AsyncConnection, id_: str) -> str | None:
+    """Whom a request is about."""
+    found: str | None = await conn.scalar(select(request.c.subject).where(request.c.id == id_))
+    return found
+
+
+async def words_about(conn: AsyncConnection, requests: Iterable[str]) -> dict[str, dict[tuple[str, Cell], Word]]:
+    """The latest word of each person about each cell of these requests."""
+    ids = list(requests)
+    found: dict[str, dict[tuple[str, Cell], Word]] = {id_: {} for id_ in ids}
+    if not ids:
+        return found
+    columns = (answer.c.request, answer.c.person, answer.c.service, answer.c.category, answer.c.action)
+    query = (
+        select(*columns, answer.c.said, answer.c.seq)
+        .ext(distinct_on(*columns))
+        .where(answer.c.request.in_(ids))
+        .order_by(*columns, answer.c.seq.desc())
+    )
+    for row in await conn.execute(query):
+        cell = Cell(row.service, row.category, row.action)
+        found[row.request][row.person, cell] = Word(row.said, row.seq)
+    return found
+
+
+async def add_answers(conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add words with their evidence."""
+    await conn.execute(insert(answer), list(rows))

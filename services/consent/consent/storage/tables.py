@@ -1,0 +1,243 @@
+"""The tables of the consent service."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from chassis.idempotency import idempotency_table
+from chassis.outbox import outbox_table
+
+metadata = MetaData()
+outbox = outbox_table(metadata)
+idempotency = idempotency_table(metadata)
+
+
+def _id() -> Uuid[str]:
+    return Uuid(as_uuid=False)
+
+
+def _time(name: str, *, null: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=null)
+
+
+person = Table(
+    "person", metadata,
+    Column("id", _id(), primary_key=True),
+    Column("names", LargeBinary, nullable=False),
+    Column("birth_date", Date, nullable=False),
+    Column("birth_source", String(80), nullable=False),
+    Column("language", String(8), nullable=False),
+    _time("created_at"),
+)  # fmt: skip
+"""A subject or a guardian. `names` is sealed with the own key; the birth date is readable, for the law table."""
+
+person_number = Table(
+    "person_number", metadata,
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("person", _id(), ForeignKey("person.id"), nullable=False, index=True),
+    Column("number", LargeBinary, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("synthetic", Boolean, nullable=False),
+    Column("source", String(80), nullable=False),
+    _time("since"),
+    _time("until", null=True),
+)  # fmt: skip
+"""Id history: every number a person has had. `hash` is keyed; `number` is sealed with the person's own key."""
+
+person_claim = Table(
+    "person_claim", metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=True),
+    Column("person", _id(), ForeignKey("person.id"), nullable=False, index=True),
+    Column("source", String(80), nullable=False),
+    Column("said", LargeBinary, nullable=False),
+    _time("at"),
+)  # fmt: skip
+"""What each asker said of somebody already known, sealed: it changes nothing, and can be looked into."""
+
+subject = Table(
+    "subject", metadata,
+    Column("id", _id(), ForeignKey("person.id"), primary_key=True),
+    Column("version", BigInteger, nullable=False, server_default="0"),
+    Column("published_version", BigInteger, nullable=False, server_default="0"),
+    _time("created_at"),
+)  # fmt: skip
+"""Whom requests are about. Whoever changes anything of a subject locks this row first and raises `version`."""
+
+responsibility = Table(
+    "responsibility", metadata,
+    Column("subject", _id(), ForeignKey("subject.id"), primary_key=True),
+    Column("guardian", _id(), ForeignKey("person.id"), primary_key=True, index=True),
+    Column("kind", String(8), nullable=False),
+    Column("source", String(80), nullable=False),
+    Column("sight", Boolean, nullable=False),
+    _time("recorded_at"),
+)  # fmt: skip
+"""Parental responsibility. `sight`: does the guardian see by law (not when a later asker named them besides others)?"""
+
+request = Table(
+    "request", metadata,
+    Column("id", _id(), primary_key=True),
+    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("asker", String(64), nullable=False),
+    Column("asked_by", String(64), nullable=False),
+    Column("level", SmallInteger, nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("why", LargeBinary, nullable=False),
+    Column("until", Date, nullable=False),
+    Column("change", _id(), nullable=False),
+    _time("created_at"),
+)  # fmt: skip
+
+request_cell = Table(
+    "request_cell", metadata,
+    Column("request", _id(), ForeignKey("request.id"), primary_key=True),
+    Column("service", String(64), primary_key=True),
+    Column("category", String(64), primary_key=True),
+    Column("action", String(16), primary_key=True),
+    Column("special", Boolean, nullable=False),
+    Column("controller", String(64)),
+)  # fmt: skip
+
+request_guardian = Table(
+    "request_guardian", metadata,
+    Column("request", _id(), ForeignKey("request.id"), primary_key=True),
+    Column("guardian", _id(), ForeignKey("person.id"), primary_key=True),
+)  # fmt: skip
+
+answer = Table(
+    "answer", metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=True),
+    Column("request", _id(), nullable=False),
+    Column("person", _id(), ForeignKey("person.id"), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("category", String(64), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("said", String(3), nullable=False),
+    Column("way", String(12), nullable=False),
+    Column("assurance", String(12), nullable=False),
+    Column("text_version", String(32)),
+    Column("language", String(8)),
+    Column("law_version", String(32), nullable=False),
+    _time("at"),
+    ForeignKeyConstraint(
+        ["request", "service", "category", "action"],
+        ["request_cell.request", "request_cell.service", "request_cell.category", "request_cell.action"],
+    ),
+    CheckConstraint("said IN ('yes', 'no') AND way IN ('answer', 'withdrawal')"),
+    Index("answer_latest", "request", "person", "service", "category", "action", text("seq DESC")),
+)  # fmt: skip
+"""Everybody's words, cell by cell, with their evidence; only ever added to. The latest one counts."""
+
+change = Table(
+    "change", metadata,
+    Column("id", _id(), primary_key=True),
+    Column("subject", _id(), ForeignKey("subject.id"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("state", String(12), nullable=False, server_default="pending"),
+    _time("created_at"),
+    _time("confirmed_at", null=True),
+    UniqueConstraint("subject", "version"),
+    CheckConstraint("state IN ('pending', 'confirmed')"),
+    Index("change_pending", "subject", "version", postgresql_where=text("state = 'pending'")),
+)  # fmt: skip
+"""One change of a subject's published state; confirmed when every gateway able to answer has passed it."""
+
+grants = Table(
+    "grants", metadata,
+    Column("id", _id(), primary_key=True),
+    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("request", _id(), ForeignKey("request.id"), nullable=False),
+    Column("recipient", String(80), nullable=False),
+    Column("categories", ARRAY(Text), nullable=False),
+    Column("actions", ARRAY(Text), nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("basis", String(64), nullable=False),
+    Column("controller", String(64)),
+    Column("begins", BigInteger, nullable=False),
+    Column("ends", BigInteger),
+    Column("back", BigInteger),
+    Column("excluded", ARRAY(Text), nullable=False),
+    Column("granted_by", JSONB, nullable=False),
+    Column("law_version", String(32), nullable=False),
+    Column("began", _id(), ForeignKey("change.id"), nullable=False),
+    Column("ended", _id(), ForeignKey("change.id")),
+)  # fmt: skip
+"""Grants by consent, immutable but for their end. Times: epoch seconds. granted_by: person, capacity, answers."""
+
+ledger = Table(
+    "ledger", metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(12), nullable=False),
+    Column("chain", String(64), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("subject", _id()),
+    Column("actor_kind", String(12)),
+    Column("actor", String(64)),
+    Column("categories", ARRAY(Text), nullable=False),
+    Column("grants", ARRAY(Text), nullable=False),
+    Column("about", String(64), index=True),
+    Column("previous", LargeBinary(32)),
+    Column("salt", LargeBinary(16), nullable=False),
+    Column("canonical", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary(32), nullable=False),
+    Column("appended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("chain", "sequence"),
+    Index("ledger_of_subject", "subject", text("sequence DESC")),
+)  # fmt: skip
+"""Every look, append-only by a trigger. chain: the subject, or the caller where no subject was found. about: the
+record that a `held-back` one speaks of. All ids are pseudonymous."""
+
+ledger_head = Table(
+    "ledger_head", metadata,
+    Column("chain", String(64), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("leaf", LargeBinary(32)),
+)  # fmt: skip
+"""The last number and leaf of each chain; whoever appends locks it."""
+
+directory_entry = Table(
+    "directory_entry", metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("body", JSONB, nullable=False),
+    Column("closed", Boolean, nullable=False),
+)  # fmt: skip
+"""Categories and services as the directory publishes them. closed: the last record of this key could not be read."""
+
+leader = Table(
+    "leader", metadata,
+    Column("id", Integer, primary_key=True, server_default="1"),
+    Column("epoch", BigInteger, nullable=False),
+    Column("lease_max", Float, nullable=False),
+    Column("address", Text, nullable=False),
+    _time("checked_at", null=True),
+    CheckConstraint("id = 1"),
+)  # fmt: skip
+"""One row: which replica leads, under which number, and the longest lease anyone may hold."""
+
+APPEND_ONLY = ("ledger", "answer")
+"""Tables whose rows a trigger keeps from being changed or deleted."""

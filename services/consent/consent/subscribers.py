@@ -1,0 +1,300 @@
+"""Topic to handler: access records into the ledger, and the directory's state. Both in batches on plain aiokafka."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
+from opentelemetry import trace
+from prometheus_client import Counter, Gauge
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis import tracing
+from chassis.causes import caused_by_a_part
+from chassis.clock import Clock
+from chassis.delivery import Delivery
+from chassis.events import BadEvent, Event, decode
+from chassis.health import Health
+from chassis.kafka import from_beginning, make_consumer, make_producer, partitions_of
+from chassis.settings import Settings
+from consent import messages
+from consent.handlers import directory, ledger
+from consent.model.ledger import NotCanonical, canonical
+
+GROUP = "consent"
+LEDGER = "ledger"
+DIRECTORY = "directory"
+_BATCH = 500
+_POLL_MS = 250
+_START_SECONDS = 20.0
+_STOP_SECONDS = 3.0
+_LONGEST_WAIT = 5.0
+_ASK_EVERY = 2.0
+_ANSWER_SECONDS = 5.0
+_PATIENCE = 15.0
+_PARTS = (KafkaError, OSError, TimeoutError, SQLAlchemyError)
+_log = logging.getLogger(__name__)
+_tracer = trace.get_tracer("samlogg.consent")
+_appended = Counter("samlogg_ledger_records_total", "Access records appended to the ledger")
+_behind = Gauge("samlogg_ledger_lag", "Access records between the ledger's position and the end")
+
+Raw: TypeAlias = "ConsumerRecord[bytes, bytes]"
+Good: TypeAlias = tuple[Raw, Event, ledger.Record]
+
+
+def to_ledger(event: Event) -> ledger.Record | None:
+    """The ledger's record in an event; None for a type that came later than this code. ValidationError, BadEvent."""
+    if event.type == messages.LOOKED:
+        seen = messages.AccessRecorded.model_validate(event.data)
+        _check(event)
+        return ledger.Record(
+            seen.id, "look", seen.subject or event.key or seen.actor.id or "unknown", seen.subject, event.data,
+            seen.actor.kind, seen.actor.id, tuple(sorted(set(seen.categories))), tuple(seen.grants),
+        )  # fmt: skip
+    if event.type == messages.HELD_BACK:
+        held = messages.AccessHeldBack.model_validate(event.data)
+        _check(event)
+        return ledger.Record(event.id, "held-back", event.key or "unknown", None, event.data, about=held.record)
+    return None
+
+
+_LONGEST_ID = 64
+
+
+def _check(event: Event) -> None:
+    if len(event.id) > _LONGEST_ID or len(event.key) > _LONGEST_ID:
+        raise BadEvent("an id is too long")
+    try:
+        canonical(dict(event.data))
+    except NotCanonical as error:
+        raise BadEvent("no one canonical form") from error
+
+
+class LedgerFeed:
+    """Brings access records into the ledger: the database first, then the offset; what comes twice is told by its id.
+
+    A record that cannot be read goes to the dead letters, with the reason, before its offset is committed. Whatever a
+    part of ours causes is waited out, and begins again from the last committed offset.
+    """
+
+    def __init__(
+        self, settings: Settings, engine: AsyncEngine, delivery: Delivery, health: Health, *,
+        topic: str = messages.ACCESS, group: str = GROUP,
+    ) -> None:  # fmt: skip
+        self._settings, self._engine, self._delivery, self._health = settings, engine, delivery, health
+        self._topic, self._group = topic, group
+
+    async def run(self) -> None:
+        """For ever."""
+        self._health.watch("dead letters", self._delivery.check)
+        await _for_ever(LEDGER, self._health, self._session)
+
+    async def _session(self, progress: Callable[[], None]) -> None:
+        consumer = make_consumer(
+            self._settings, self._topic, group=self._group, max_poll_records=_BATCH, session_timeout_ms=15_000
+        )
+        producer, pulse = make_producer(self._settings), _Pulse()
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await producer.start()
+                self._delivery.attach(producer)
+                await consumer.start()
+            while True:
+                batch = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+                if batch:
+                    await self.take(consumer, batch)
+                if await pulse.beats(consumer):
+                    _behind.set(pulse.behind)
+                    progress()
+        finally:
+            await _stop(consumer, producer)
+
+    async def take(self, consumer: AIOKafkaConsumer, batch: Mapping[TopicPartition, Sequence[Raw]]) -> None:
+        """Append what can be read, set aside what cannot, then commit. Raises what a part of ours caused."""
+        good: list[Good] = []
+        ends: dict[TopicPartition, int] = {}
+        for tp, records in batch.items():
+            good += await self._sorted_out(consumer, tp, records, ends)
+        try:
+            await self._append(good)
+        except SQLAlchemyError as error:
+            if caused_by_a_part(error):
+                raise
+            await self._one_by_one(consumer, good, ends)
+        if ends:
+            await consumer.commit(ends)
+
+    async def _sorted_out(
+        self, consumer: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Raw], ends: dict[TopicPartition, int]
+    ) -> list[Good]:
+        """The readable records of a partition up to the first that can neither be read nor be set aside."""
+        good: list[Good] = []
+        for record in records:
+            try:
+                event = decode(record.key, record.value, record.headers)
+                found = to_ledger(event)
+            except (BadEvent, ValidationError) as error:
+                if not await self._delivery.failed(record, tuple(record.headers), error, consumer):
+                    consumer.seek(tp, record.offset)
+                    break
+            else:
+                if found is not None:
+                    good.append((record, event, found))
+            ends[tp] = record.offset + 1
+        return good
+
+    async def _append(self, good: Sequence[Good]) -> None:
+        if not good:
+            return
+        with contextlib.ExitStack() as spans:
+            for _, event, _ in good:
+                spans.enter_context(_span(event.traceparent))
+            async with self._engine.begin() as conn:
+                _appended.inc(await ledger.append(conn, [record for _, _, record in good]))
+        for tp in {TopicPartition(record.topic, record.partition) for record, _, _ in good}:
+            self._delivery.succeeded(tp)
+
+    async def _one_by_one(
+        self, consumer: AIOKafkaConsumer, good: Sequence[Good], ends: dict[TopicPartition, int]
+    ) -> None:
+        """Find the record that the database turned down: only it goes to the dead letters."""
+        held: set[TopicPartition] = set()
+        for one in good:
+            record = one[0]
+            tp = TopicPartition(record.topic, record.partition)
+            if tp in held:
+                continue
+            try:
+                await self._append([one])
+            except SQLAlchemyError as error:
+                if caused_by_a_part(error):
+                    raise
+                if not await self._delivery.failed(record, tuple(record.headers), error, consumer):
+                    held.add(tp)
+                    ends[tp] = record.offset
+                    consumer.seek(tp, record.offset)
+
+
+@contextlib.contextmanager
+def _span(traceparent: str | None) -> Iterator[None]:
+    """A span in the trace that a record came with, if that is sampled: a batch holds the ends of many traces."""
+    if traceparent is None or not traceparent.endswith("-01"):
+        yield
+        return
+    with tracing.carried(traceparent):
+        span = _tracer.start_span("ledger append", kind=trace.SpanKind.CONSUMER)
+    try:
+        yield
+    finally:
+        span.end()
+
+
+class _Pulse:
+    """Asks the broker itself every two seconds where its ends are: the consumer of a dead broker only looks idle."""
+
+    def __init__(self) -> None:
+        self.behind = 0
+        self._asked = self._moved = float("-inf")
+        self._at: dict[TopicPartition, int] = {}
+
+    async def beats(self, consumer: AIOKafkaConsumer) -> bool:
+        """True once the consumer is at its ends or has moved within fifteen seconds. Raises what the broker causes."""
+        now = asyncio.get_running_loop().time()
+        assigned = list(consumer.assignment())
+        if not assigned:
+            return False
+        at = {tp: await consumer.position(tp) for tp in assigned}
+        if at != self._at:
+            self._at, self._moved = at, now
+        if now - self._asked >= _ASK_EVERY:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                ends = await consumer.end_offsets(assigned)
+            self.behind = sum(max(0, ends[tp] - at[tp]) for tp in assigned)
+            self._asked = now
+        return self.behind == 0 or now - self._moved < _PATIENCE
+
+
+class DirectoryFeed:
+    """Follows the directory's state without a group, from its beginning, into the own database."""
+
+    def __init__(
+        self, settings: Settings, engine: AsyncEngine, clock: Clock, health: Health, *, topic: str = messages.DIRECTORY
+    ) -> None:
+        self._settings, self._engine, self._clock, self._health = settings, engine, clock, health
+        self._topic = topic
+
+    async def run(self) -> None:
+        """For ever. What was read stays when Kafka is away."""
+        await _for_ever(DIRECTORY, self._health, self._session)
+
+    async def _session(self, progress: Callable[[], None]) -> None:
+        partitions = await partitions_of(self._settings, self._topic)
+        consumer = make_consumer(self._settings, group=None)
+        try:
+            await consumer.start()
+            await from_beginning(consumer, partitions)
+            pulse, caught_up = _Pulse(), False
+            while True:
+                batch = await consumer.getmany(timeout_ms=_POLL_MS)
+                entries = [entry for records in batch.values() for record in records if (entry := to_entry(record))]
+                if entries:
+                    async with self._engine.begin() as conn:
+                        await directory.keep(conn, entries, self._clock.now())
+                alive = await pulse.beats(consumer)
+                caught_up = caught_up or pulse.behind == 0
+                if alive and caught_up:
+                    progress()
+        finally:
+            await _stop(consumer)
+
+
+def to_entry(record: Raw) -> directory.Entry | None:
+    """The category or service in a record; None for everything else. What cannot be read closes its key."""
+    kind, _, id_ = (record.key or b"").decode("utf-8", "replace").partition(":")
+    if kind not in directory.KINDS or not id_ or len(id_) > _LONGEST_ID:
+        return None
+    try:
+        event = decode(record.key, record.value, record.headers)
+        if event.type != messages.DIRECTORY_CHANGED:
+            raise BadEvent("an unknown type")
+        found = messages.DirectoryState.model_validate(event.data)
+        if (found.kind, found.id) != (kind, id_):
+            raise BadEvent("another key")
+    except (BadEvent, ValidationError):
+        _log.error("a directory record cannot be read", extra={"partition": record.partition, "offset": record.offset})
+        return directory.Entry(kind, id_, 0, None)
+    return directory.Entry(kind, id_, found.version, event.data)
+
+
+async def _for_ever(part: str, health: Health, session: Callable[[Callable[[], None]], Any]) -> None:
+    """Run sessions one after another; what database and broker cause is waited out and shows in `ready`."""
+    wait = 0.2
+
+    def progress() -> None:
+        nonlocal wait
+        wait = 0.2
+        health.fine(part)
+
+    while True:
+        try:
+            await session(progress)
+        except _PARTS as error:
+            if isinstance(error, SQLAlchemyError) and not caused_by_a_part(error):
+                raise
+            health.trouble(part, type(error).__name__)
+            _log.warning("waits for a part", extra={"part": part, "error": type(error).__name__})
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, _LONGEST_WAIT)
+
+
+async def _stop(*clients: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Stop without waiting for a broker that is away: what was not committed comes again."""
+    for client in clients:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(client.stop(), _STOP_SECONDS)

@@ -1,0 +1,8 @@
+"""Runs consent's migrations on the connection that chassis.storage.migrate opened."""
+
+from alembic import context
+
+from chassis.storage import run_migrations
+from consent.storage import metadata
+
+run_migrations(context, metadata)

@@ -1,0 +1,163 @@
+"""The age-and-law table: rows as data, strict where nothing is verified, folded into days."""
+
+import tomllib
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import consent.handlers.tables as tables
+from consent.model.law import (
+    ASKED_LIKE_OTHERS,
+    Category,
+    Law,
+    LawInvalid,
+    answerers,
+    birthday,
+    parse,
+    sights,
+)
+
+FILE = Path(tables.__file__).parents[1] / "data" / "law.toml"
+SCHOOL, HEALTH = Category("school", special=False), Category("health", special=True)
+POLICE, PARTICIPANTS = Category("police", special=True), ASKED_LIKE_OTHERS["participants"]
+BORN = date(2011, 3, 14)
+BOTH = {"subject", "guardians"}
+
+
+def table(change: Any = None) -> Law:
+    """The packaged table, with a change to its rows."""
+    data = tomllib.loads(FILE.read_text())
+    if change is not None:
+        change(data)
+    return parse(data)
+
+
+def on(age: int, days: int = 0) -> date:
+    return date.fromordinal(birthday(BORN, age).toordinal() + days)
+
+
+@pytest.mark.parametrize(
+    ("category", "day", "needs", "until"),
+    [
+        (SCHOOL, on(11), {"guardians"}, 12),
+        (SCHOOL, on(15, -1), {"guardians"}, 15),
+        (SCHOOL, on(15), {"subject"}, None),
+        (SCHOOL, on(18), {"subject"}, None),
+        (HEALTH, on(11), {"guardians"}, 12),
+        (HEALTH, on(12), BOTH, 18),
+        (HEALTH, on(15), BOTH, 18),
+        (HEALTH, on(18, -1), BOTH, 18),
+        (HEALTH, on(18), {"subject"}, None),
+        (Category("never-heard-of"), on(15), BOTH, 18),
+    ],
+)
+@pytest.mark.requirement("F095")
+@pytest.mark.requirement("F101")
+def test_who_must_answer_follows_age_and_category(
+    category: Category, day: date, needs: set[str], until: int | None
+) -> None:
+    found = answerers(table(), category, BORN, day)
+    assert found.needs == needs
+    assert found.until == (None if until is None else birthday(BORN, until))
+
+
+def test_the_child_is_heard_from_twelve_where_guardians_decide() -> None:
+    assert answerers(table(), SCHOOL, BORN, on(11)).hears == frozenset()
+    assert answerers(table(), SCHOOL, BORN, on(12)).hears == {"subject"}
+
+
+def seen(who: Any, day: date, categories: Iterable[Category] = (SCHOOL, HEALTH, POLICE, PARTICIPANTS)) -> set[str]:
+    """Categories that are seen on exactly this day."""
+    found = sights(table(), who, list(categories), BORN, day)
+    return {sight.category for sight in found if sight.start <= day and (sight.end is None or day < sight.end)}
+
+
+@pytest.mark.parametrize(
+    ("age", "days", "expected"),
+    [
+        (11, 0, {"school", "health", "police", "participants", "looks", "grants"}),
+        (15, -1, {"school", "health", "police", "participants", "looks", "grants"}),
+        (15, 0, {"school", "health", "looks", "grants"}),
+        (16, -1, {"school", "health", "looks", "grants"}),
+        (16, 0, {"school", "looks", "grants"}),
+        (18, -1, {"school", "looks", "grants"}),
+        (18, 0, set()),
+    ],
+)
+@pytest.mark.requirement("F094")
+def test_guardians_see_less_as_the_child_grows(age: int, days: int, expected: set[str]) -> None:
+    assert seen("parental", on(age, days)) == expected
+
+
+def test_the_subject_sees_everything_about_themselves_from_twelve_on_and_without_end() -> None:
+    assert seen("self", on(12, -1)) == set()
+    for age in (12, 15, 16, 18, 60):
+        assert seen("self", on(age)) == {"school", "health", "police", "participants", "looks", "grants"}
+
+
+def test_sight_that_begins_or_ends_later_carries_its_days() -> None:
+    [school] = [sight for sight in sights(table(), "parental", [SCHOOL], BORN, on(9)) if sight.category == "school"]
+    assert (school.start, school.end) == (BORN, birthday(BORN, 18))
+    mine = sights(table(), "self", [SCHOOL], BORN, on(9))
+    assert {sight.start for sight in mine} == {birthday(BORN, 12)}
+
+
+def test_a_row_nobody_verified_gives_way_to_the_strict_value() -> None:
+    def unverify(data: Any) -> None:
+        for row in [*data["answer"], *data["sight"]]:
+            del row["verified_by"]
+
+    law = table(unverify)
+    assert answerers(law, SCHOOL, BORN, on(15)).needs == BOTH
+    assert sights(law, "parental", [SCHOOL, HEALTH], BORN, on(10)) == []
+
+
+def test_a_row_outside_its_validity_is_as_if_it_were_not_there() -> None:
+    def end(data: Any) -> None:
+        for row in data["answer"]:
+            row["valid_to"] = on(15)
+
+    law = table(end)
+    assert answerers(law, SCHOOL, BORN, on(15, -1)).needs == {"guardians"}
+    assert answerers(law, SCHOOL, BORN, on(15)).needs == BOTH
+
+
+def test_a_row_about_one_category_outranks_the_row_about_its_class() -> None:
+    def more(data: Any) -> None:
+        row = dict(data["answer"][-1]) | {"id": "sector", "what": "health", "from_age": 16, "needs": ["subject"]}
+        data["answer"].append(row)
+
+    law = table(more)
+    assert answerers(law, HEALTH, BORN, on(16)).needs == {"subject"}
+    assert answerers(law, POLICE, BORN, on(16)).needs == BOTH
+    assert answerers(law, HEALTH, BORN, on(15)).until == birthday(BORN, 16)
+
+
+def test_every_packaged_row_names_its_source_and_when_it_was_verified() -> None:
+    law = table()
+    for source in [row.source for row in law.answers] + [row.source for row in law.sights]:
+        assert source.legal, source.row
+        assert source.verified(), source.row
+
+
+def test_a_row_that_is_not_complete_stops_the_start() -> None:
+    def spoil(data: Any) -> None:
+        del data["answer"][2]["from_age"]
+
+    with pytest.raises(LawInvalid, match="general-15-18"):
+        table(spoil)
+
+
+def test_a_day_begins_where_the_municipality_is() -> None:
+    law = table()
+    assert law.starts(date(2026, 7, 1)) == int(datetime(2026, 6, 30, 22, tzinfo=UTC).timestamp())
+    assert law.day_of(datetime(2026, 6, 30, 22, tzinfo=UTC)) == date(2026, 7, 1)
+    assert law.ends(date(2026, 6, 30)) == law.starts(date(2026, 7, 1))
+
+
+def test_somebody_born_on_the_leap_day_comes_of_age_on_the_first_of_march() -> None:
+    assert birthday(date(2012, 2, 29), 15) == date(2027, 3, 1)
+    assert birthday(date(2012, 2, 29), 16) == date(2028, 2, 29)

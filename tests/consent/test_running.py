@@ -1,0 +1,115 @@
+"""The whole service on a real Kafka and PostgreSQL: its leader publishes, confirms, and its relay tells."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from chassis.storage import make_engine
+from consent import messages, subscribers
+from consent.app import create_app
+from consent.handlers import directory, leader
+from consent.subscribers import DirectoryFeed, LedgerFeed
+from tests.bus import Bus, open_bus
+from tests.consent.callers import NURSE, POLICE, Case, Desk, a_request, entries, person, settings_for, staff
+from tests.stack import Kafka, Postgres
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Service(Desk):
+    """A whole running consent, with topics of its own."""
+
+    bus: Bus
+    topics: dict[str, str]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(kafka: Kafka, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    content, keys = postgres.fresh_database("consent_run"), postgres.fresh_database("consent_run_keys")
+    async with open_bus(kafka, content) as bus:
+        topics = {name: bus.topic(f"consent-{name}", 2) for name in ("state", "events", "access")}
+        topics["directory"] = bus.topic("consent-directory", 1)
+        monkeypatch.setattr(leader, "SUBJECTS", topics["state"])
+        monkeypatch.setattr(leader, "EVENTS", topics["events"])
+        monkeypatch.setattr(leader, "DIRECTORY", topics["directory"])
+        monkeypatch.setattr(messages, "EVENTS", topics["events"])
+        access, state = topics["access"], topics["directory"]
+        monkeypatch.setattr(subscribers, "LedgerFeed", partial(LedgerFeed, topic=access, group=access))
+        monkeypatch.setattr(subscribers, "DirectoryFeed", partial(DirectoryFeed, topic=state))
+        app = create_app(settings_for(content, keys, confirmation_seconds=20.0, **kafka.settings))
+        engine = make_engine(content, pool_size=4)
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://consent", timeout=30) as client,
+        ):
+            async with engine.begin() as conn:
+                await directory.keep(conn, entries(), datetime.now(UTC))
+            found = Service(client, engine)
+            found.bus, found.topics = bus, topics
+            yield found
+        await engine.dispose()
+
+
+async def ready(service: Service) -> None:
+    for _ in range(300):
+        answer = await service.client.get("/ready")
+        if answer.status_code == 200:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(answer.text)
+
+
+async def test_from_request_to_confirmed_withdrawal_with_the_leader_and_the_relay(service: Service) -> None:
+    await ready(service)
+    case = await Case(service, a_request(15)).made()
+    assert (await case.seen_by(staff(NURSE)))["status"] == "confirmed"
+    answers = [await case.answer(who) for who in (*case.guardians, case.subject)]
+    assert [one.json()["state"] for one in answers] == ["answered", "answered", "in-force"]
+    assert answers[-1].status_code == 200
+    withdrawn = await case.withdraw(case.subject, POLICE)
+    assert (withdrawn.status_code, withdrawn.json()["status"]) == (200, "confirmed")
+    assert (await case.seen_by(person(case.subject)))["state"] == "in-force"
+
+    def ours(record: Any) -> bool:
+        return bool(record.key == case.subject.encode())
+
+    told = await service.bus.records(service.topics["events"], 4, wanted=ours)
+    types = [dict(one.headers)["ce_type"].decode() for one in told]
+    assert types == ["consent.requested.v1", "consent.granted.v1", "consent.granted.v1", "consent.withdrawn.v1"]
+    for record, kind in zip(told, types, strict=True):
+        messages.PUBLISHED[messages.EVENTS][kind].model_validate_json(record.value or b"")
+    states = await service.bus.records(service.topics["state"], 3, wanted=ours)
+    versions = [json.loads(one.value or b"")["version"] for one in states]
+    assert versions == sorted(set(versions))
+    last = messages.ConsentState.model_validate_json(states[-1].value or b"")
+    assert f"service:{POLICE}" not in {grant.recipient for grant in last.grants}
+    assert f"service:{NURSE}" in {grant.recipient for grant in last.grants}
+
+
+async def test_without_kafka_requests_and_withdrawals_are_taken_and_stay_pending(postgres: Postgres) -> None:
+    content, keys = postgres.fresh_database("consent_alone"), postgres.fresh_database("consent_alone_keys")
+    app = create_app(settings_for(content, keys))
+    engine = make_engine(content, pool_size=2)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://consent") as client,
+    ):
+        async with engine.begin() as conn:
+            await directory.keep(conn, entries(), datetime.now(UTC))
+        case = await Case(Desk(client, engine), a_request(15)).made()
+        assert (await case.answer(case.subject)).status_code == 202
+        withdrawn = await case.withdraw(case.subject, POLICE)
+        assert (withdrawn.status_code, withdrawn.json()["status"]) == (202, "pending")
+        await asyncio.sleep(2.0)  # time for every part to have tried
+        waiting = (await client.get("/ready")).json()["waiting"]
+        assert {"leader", "ledger", "directory", "outbox"} <= waiting.keys()
+        assert (await client.get("/live")).status_code == 200
+    await engine.dispose()
