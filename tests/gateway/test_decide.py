@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from chassis.permit import Actor, Permit
 from gateway.model.decide import Admission, Question, Refusal, decide, still_allows
 from gateway.model.facts import Facts

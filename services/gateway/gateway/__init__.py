@@ -1,0 +1,1 @@
+"""The gateway: the only door to the outside, for people, apps, machines and agencies."""

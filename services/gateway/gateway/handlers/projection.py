@@ -14,19 +14,19 @@ from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 from joserfc.jwk import OctKey
 from prometheus_client import Counter, Gauge
+from pydantic import ValidationError
 
 from chassis import permit
 from chassis.clock import lease_now
 from chassis.events import BadEvent, text_headers
 from chassis.health import Health
-from chassis.kafka import make_consumer, partitions_of
+from chassis.kafka import from_beginning, make_consumer, partitions_of
 from chassis.settings import Settings
+from gateway.messages import BARRIER, DIRECTORY, BarrierRead
+from gateway.messages import STATE as SUBJECTS
 from gateway.model.facts import Facts
 from gateway.model.lease import Lease
 
-SUBJECTS = "consent.state.v1"
-DIRECTORY = "directory.state.v1"
-BARRIER = "consent.barrier.v1"
 _HEARTBEAT_SECONDS = 0.5
 _ASK_SECONDS = 1.0
 _SLICE = 500  # records applied between two looks at the event loop: about five milliseconds
@@ -70,8 +70,7 @@ class Projection:
         await consumer.start()
         try:
             partitions = await partitions_of(self._settings, SUBJECTS, DIRECTORY)
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
+            await from_beginning(consumer, partitions)
             while True:
                 await self._apply(await consumer.getmany(timeout_ms=1_000))
         finally:
@@ -170,6 +169,6 @@ def _kind_and_version(record: "ConsumerRecord[bytes, bytes]") -> tuple[str, int 
 
 def _epoch(value: bytes | None) -> int | None:
     try:
-        return int(msgspec.json.decode(value or b"")["epoch"])
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return BarrierRead.model_validate_json(value or b"").epoch
+    except ValidationError:
         return None

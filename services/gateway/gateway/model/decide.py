@@ -71,8 +71,8 @@ def _on_grants(question: Question, facts: Facts, now: float) -> Permit | Refusal
     cells: list[Cell] = []
     purpose = ""
     reason = "no-grant"
-    for grant in state.grants:
-        if grant.recipient not in recipients or not grant.actions & mask:
+    for place, recipient in enumerate(state.recipients):
+        if recipient not in recipients or not (grant := state.grants[place]).actions & mask:
             continue
         if grant.start > now or (grant.until is not None and grant.until <= now):
             reason = "grant-not-live"

@@ -1,0 +1,263 @@
+"""Access records: durable on Kafka before anything is answered; refusals are limited per caller and then counted."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import uuid4
+
+from prometheus_client import Counter
+
+from chassis import events, tracing
+from chassis.clock import rfc3339
+from chassis.permit import Actor
+
+TOPIC = "gateway.access.v1"
+DEADLINE_SECONDS = 2.0
+REFUSALS_PER_WINDOW = 60
+WINDOW_SECONDS = 60.0
+FOLDED_SUBJECTS = 200
+"""Beyond this many subjects of one caller in one window the rest is counted under no subject."""
+TROUBLE_SECONDS = 10.0
+_WAITING_HELD_BACK = 10_000
+
+_log = logging.getLogger(__name__)
+_records = Counter("samlogg_access_records", "Access records by outcome", ["outcome"])
+_held_back = Counter("samlogg_access_held_back", "Recorded looks that got no whole answer, by reason", ["reason"])
+_lost = Counter("samlogg_access_held_back_lost", "Held-back records that could not be published in time")
+
+
+class NotRecorded(Exception):
+    """The record is not known to be durable; it may still land. There is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look or refusal. `subject` None: the handle meant nobody."""
+
+    id: str
+    at: datetime
+    subject: str | None
+    actor: Actor
+    route: str
+    action: str
+    categories: tuple[str, ...]
+    grants: tuple[str, ...]
+    basis: str
+    purpose: str | None
+    outcome: str
+    reason: str | None = None
+    count: int = 1
+
+    def key(self) -> str:
+        """The subject, or the caller where the handle is unknown (design.md section 8)."""
+        return self.subject or self.actor.id or "nobody"
+
+    def data(self) -> dict[str, Any]:
+        """The data of access.recorded.v1."""
+        actor = self.actor
+        return {
+            "id": self.id, "at": rfc3339(self.at), "subject": self.subject,
+            "actor": {
+                "kind": actor.kind, "id": actor.id, "services": actor.services, "role": actor.role,
+                "agency": actor.agency,
+            },
+            "route": self.route, "action": self.action, "categories": self.categories, "grants": self.grants,
+            "basis": self.basis, "purpose": self.purpose, "outcome": self.outcome, "reason": self.reason,
+            "count": self.count,
+        }  # fmt: skip
+
+
+class Records(Protocol):
+    """Where looks are recorded."""
+
+    async def open(self) -> None:
+        """Start when the process does."""
+
+    async def close(self) -> None:
+        """End with the process, when what was under way has left."""
+
+    def trouble(self) -> str | None:
+        """Why nothing can be recorded now, or None."""
+
+    async def send(self, look: Look) -> Awaitable[None]:
+        """Hand the look to the bus; what comes back is awaited until it is durable. Both raise NotRecorded."""
+
+    def held_back(self, look: Look, reason: str) -> None:
+        """Say, without waiting, that a recorded look got no answer."""
+
+
+class Producer(Protocol):
+    """The part of aiokafka's producer that is used here."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def stop(self) -> None:
+        """Send what is left, and close."""
+
+    async def send(
+        self, topic: str, value: bytes, key: bytes, *, headers: Sequence[tuple[str, bytes]]
+    ) -> Awaitable[Any]:
+        """Returns once the record is in a batch; its result is there when the batch is acknowledged."""
+
+
+class KafkaRecords:
+    """Records on `gateway.access.v1`. Every send has its own deadline: aiokafka itself never gives a batch up."""
+
+    def __init__(
+        self, make_producer: Callable[[], Producer], now: Callable[[], datetime], *, topic: str = TOPIC,
+        seconds: float = DEADLINE_SECONDS,
+    ) -> None:  # fmt: skip
+        self._make_producer = make_producer
+        self._producer: Producer | None = None
+        self._now = now
+        self._topic = topic
+        self._seconds = seconds
+        self._failed_at: float | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Connect to Kafka."""
+        self._producer = self._make_producer()
+        await self._producer.start()
+
+    async def close(self) -> None:
+        """Wait for what is still on its way, but no longer than the deadline."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=self._seconds)
+        if self._producer is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._producer.stop(), self._seconds)
+
+    def trouble(self) -> str | None:
+        """For a while after a record failed; the next one that is durable ends it."""
+        if self._failed_at is None or asyncio.get_running_loop().time() > self._failed_at + TROUBLE_SECONDS:
+            return None
+        return "looks could not be recorded in time"
+
+    async def send(self, look: Look) -> Awaitable[None]:
+        """With the producer when this returns; acknowledged by every in-sync replica when its result is awaited.
+
+        Both have the same deadline, counted from now.
+        """
+        until = asyncio.get_running_loop().time() + self._seconds
+        event = events.Event(
+            look.id, "access.recorded.v1", "/samlogg/gateway", look.key(), look.at, look.data(), None, tracing.current()
+        )
+        try:
+            async with asyncio.timeout_at(until):
+                sent = await self._hand_to_producer(event)
+        except Exception as error:
+            raise self._failure() from error
+        return self._acknowledged(sent, until, look.outcome)
+
+    async def _acknowledged(self, sent: Awaitable[Any], until: float, outcome: str) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await sent
+        except Exception as error:
+            raise self._failure() from error
+        self._failed_at = None
+        _records.labels(outcome).inc()
+
+    def _failure(self) -> NotRecorded:
+        _records.labels("not-recorded").inc()
+        self._failed_at = asyncio.get_running_loop().time()
+        return NotRecorded()
+
+    def held_back(self, look: Look, reason: str) -> None:
+        """In the background; at most _WAITING_HELD_BACK wait, more are counted as lost (the look then counts)."""
+        _held_back.labels(reason).inc()
+        if len(self._background) >= _WAITING_HELD_BACK:
+            _lost.inc()
+            return
+        data = {"record": look.id, "reason": reason}
+        event = events.new_event("gateway", "access.held-back.v1", look.key(), data, self._now())
+        task = asyncio.create_task(self._in_background(event))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _in_background(self, event: events.Event) -> None:
+        try:
+            async with asyncio.timeout(60):
+                await (await self._hand_to_producer(event))
+        except Exception as error:  # noqa: BLE001  whatever the client raises, the look then counts
+            _lost.inc()
+            _log.warning("a held-back record could not be published", extra={"error": type(error).__name__})
+
+    async def _hand_to_producer(self, event: events.Event) -> Awaitable[Any]:
+        if self._producer is None:
+            raise NotRecorded
+        return await self._producer.send(
+            self._topic, events.value(event), event.key.encode(), headers=events.headers(event)
+        )
+
+
+class Refusals:
+    """How many refusals of one caller are recorded one by one; the rest is folded into one record per subject.
+
+    The limit is per caller and never per subject, so nobody can hide looks at a child behind somebody else's.
+    """
+
+    def __init__(self, limit: int = REFUSALS_PER_WINDOW, seconds: float = WINDOW_SECONDS) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._windows: dict[tuple[str, str | None], _Window] = {}
+
+    def admit(self, look: Look, now: float) -> bool:
+        """True: record this refusal by itself. False: it was counted and comes with `due`. `now` in seconds."""
+        who = (look.actor.kind, look.actor.id or look.actor.login)
+        window = self._windows.get(who)
+        if window is None:
+            window = self._windows[who] = _Window(now + self._seconds, {})
+        window.seen += 1
+        if window.seen <= self._limit:
+            return True
+        subject = look.subject
+        if subject not in window.folded and len(window.folded) >= FOLDED_SUBJECTS:
+            subject = None
+        first = window.folded.get(subject)
+        window.folded[subject] = (
+            replace(look, id=str(uuid4()), subject=subject) if first is None else replace(first, count=first.count + 1)
+        )
+        return False
+
+    def due(self, now: float, *, everything: bool = False) -> list[Look]:
+        """The folded records of every window that has ended, with their counts."""
+        over = [who for who, window in self._windows.items() if everything or window.until <= now]
+        return [look for who in over for look in self._windows.pop(who).folded.values()]
+
+
+@dataclass(slots=True)
+class _Window:
+    until: float
+    folded: dict[str | None, Look]
+    seen: int = 0
+
+
+async def fold_regularly(refusals: Refusals, records: Records, now: Callable[[], float], every: float = 5.0) -> None:
+    """Publish folded refusals as their windows end, until cancelled; the last ones when it is."""
+    waiting: list[Look] = []
+    try:
+        while True:
+            await asyncio.sleep(every)
+            waiting = await _publish_all(waiting + refusals.due(now()), records)
+    finally:
+        await _publish_all(waiting + refusals.due(now(), everything=True), records)
+
+
+async def _publish_all(looks: Sequence[Look], records: Records) -> list[Look]:
+    """Those that could not be recorded yet; their ids stay, so that a double is told by it."""
+    left = []
+    for look in looks:
+        try:
+            await (await records.send(look))
+        except NotRecorded:
+            left.append(look)
+    return left
+
+
