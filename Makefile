@@ -1,0 +1,53 @@
+# Every command a person needs. `make` prints the list; the first one that needs it makes .venv.
+
+RUN = exec .venv/bin/python -m
+STACK ?= local
+PACKAGES = $(wildcard services/*/pyproject.toml deploy/*/pyproject.toml deploy/tools/*/pyproject.toml)
+# What is checked from outside the checkout's own environment must not leak into it.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up clean test lint bench lock contracts requirements dlq why
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.ready ## everything on this machine, and the main story through it (ONCE=1: then stop; JSON=1: result as JSON)
+	@$(RUN) local_stack demo $(if $(ONCE),--once) $(if $(JSON),--json)
+
+up: .venv/.ready ## the same without the story
+	@$(RUN) local_stack up
+
+clean: .venv/.ready ## forget everything that demo and up have made
+	@$(RUN) local_stack clean
+
+test: .venv/.ready ## all tests (STACK=containers: on PostgreSQL and Kafka from Docker; TESTS=tests/consent: some of them)
+	@SAMLOGG_TEST_STACK='$(STACK)' $(RUN) pytest $(TESTS)
+
+lint: .venv/.ready ## ruff and mypy
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+	@$(RUN) mypy services deploy tests
+
+bench: .venv/.ready ## the numbers, one JSON line each
+	@$(RUN) tests.bench $(BENCH)
+
+contracts: .venv/.ready ## write services/*/contract from the code
+	@$(RUN) chassis.contract consent directory logbook notify gateway
+
+requirements: .venv/.ready ## which requirements the last test run has shown
+	@$(RUN) tests.requirement_report
+
+dlq: .venv/.ready ## dead letters of what runs: list, show, replay (ARGS="show …")
+	@$(RUN) samlogg dlq $(ARGS)
+
+why: .venv/.ready ## who leads, who may answer, who is behind, what is unconfirmed
+	@$(RUN) samlogg why $(ARGS)
+
+lock: .venv/.ready ## pin every version and hash anew in requirements.txt
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		$(foreach name,$(shell sed -n 's/^name = "\(samlogg-.*\)"/\1/p' $(PACKAGES)),--no-emit-package $(name)) \
+		--output-file requirements.txt pyproject.toml $(PACKAGES)
+
+.venv/.ready: requirements.txt deploy/local/environment.sh $(PACKAGES)
+	@sh deploy/local/environment.sh

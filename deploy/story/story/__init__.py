@@ -1,0 +1,1 @@
+"""The main story: real people, real agencies, through the public doors only."""
