@@ -1,0 +1,38 @@
+"""`make bench`: every number of the product in one run, one JSON line each; progress on standard error.
+
+BENCH="deciding relaying" runs some parts only.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+
+from tests import stack
+from tests.bench import deciding, relaying
+from tests.bench.report import Figure
+
+
+def _relaying() -> Iterator[Figure]:
+    provider = stack.provider()
+    with provider.postgres() as postgres, provider.kafka() as kafka:
+        yield from relaying.measure(postgres, kafka)
+
+
+PARTS: dict[str, Callable[[], Iterator[Figure]]] = {"deciding": deciding.measure, "relaying": _relaying}
+
+
+def main() -> int:
+    """Measure; 1 when something that must be is not met."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all when none is named")
+    failed = False
+    for name in parser.parse_args().parts or PARTS:
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        for figure in PARTS[name]():
+            print(figure.line(), flush=True)
+            failed |= not figure.met()
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
