@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from opentelemetry.sdk.trace import TracerProvider
+from starlette.types import Scope
 
 from chassis import health, problems
 from chassis.problems import Problem
@@ -22,12 +23,17 @@ class Lifespan(Protocol):
         ...
 
 
+def _untraced(scope: Scope) -> bool:
+    """What is asked many times a second and tells nothing in a trace."""
+    return scope["path"] in ("/live", "/ready", "/metrics", "/inner/heartbeat")
+
+
 def make_app(title: str, provider: TracerProvider, state: health.Health, lifespan: Lifespan) -> FastAPI:
     """A FastAPI app with problem+json errors, health routes and traces that hold no input."""
     app = FastAPI(
         title=title, version="0.1.0", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan,
-        generate_unique_id_function=lambda found: found.name,
-        telemetry={"logs": False, "operation_spans": False, "tracer_provider": provider},
+        generate_unique_id_function=lambda found: found.name, responses=problems.DOCUMENTED,
+        telemetry={"logs": False, "operation_spans": False, "tracer_provider": provider, "exclude": _untraced},
     )  # fmt: skip
     problems.install(app)
     app.include_router(health.routes(state))

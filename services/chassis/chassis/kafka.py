@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -13,6 +13,7 @@ from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.kafka.opentelemetry import KafkaTelemetryMiddleware
 from faststream.security import SASLScram512
 from opentelemetry.sdk.trace import TracerProvider
+from pydantic import BaseModel
 
 from chassis.settings import Settings
 
@@ -84,6 +85,14 @@ def subscription(settings: Settings, group: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def declare(broker: KafkaBroker, published: Mapping[str, Mapping[str, type[BaseModel]]]) -> KafkaBroker:
+    """Say for AsyncAPI what is published beside the broker, by relay or leader: topic, type, form of the data."""
+    for topic, types in published.items():
+        for kind, model in types.items():
+            broker.publisher(topic, schema=model, title=f"{topic}:{kind}")
+    return broker
+
+
 async def partitions_of(settings: Settings, *topics: str) -> list[TopicPartition]:
     """Every partition of the topics, sorted; waits until the provisioner has made them. No service makes a topic."""
     admin = AIOKafkaAdminClient(**client_options(settings))
@@ -98,3 +107,14 @@ async def partitions_of(settings: Settings, *topics: str) -> list[TopicPartition
     finally:
         await admin.close()
     return sorted(TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"])
+
+
+async def from_beginning(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
+    """Assign the partitions and start at their first records.
+
+    The offsets are asked for here, with retries: aiokafka's own reset gives up for good when it meets a broker that is
+    just becoming the leader, and then reads nothing without saying so.
+    """
+    consumer.assign(partitions)
+    for partition, offset in (await consumer.beginning_offsets(partitions)).items():
+        consumer.seek(partition, offset)

@@ -10,6 +10,26 @@ from starlette.exceptions import HTTPException
 
 PREFIX = "urn:samlogg:problem:"
 
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem (RFC 9457). `type` is stable; some problems have more members.",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "type": {"type": "string", "pattern": f"^{PREFIX}[a-z0-9-]+$"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+                    },
+                    "required": ["type", "title", "status"],
+                }
+            }
+        },
+    }
+}
+"""`FastAPI(responses=...)`: every operation may answer with a problem."""
+
 _BY_STATUS = {
     400: "bad-request", 401: "not-logged-in", 403: "not-allowed", 404: "not-found", 405: "method-not-allowed",
     409: "conflict", 412: "stale", 413: "too-large", 415: "unsupported-media-type", 422: "invalid",

@@ -42,7 +42,7 @@ def route_table(app: FastAPI, service: str) -> list[dict[str, Any]]:
 def _entry(service: str, method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
     extra = dict(operation[EXTRA])
     has_subject = "{subject}" in path
-    if extra["record"] is None:
+    if extra.get("record") is None:  # FastAPI drops what is None
         extra["record"] = has_subject and extra["lease"] == "required"
     return {
         "id": f"{service}.{operation['operationId'].replace('_', '-')}",

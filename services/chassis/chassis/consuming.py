@@ -1,0 +1,126 @@
+"""Runs the typed handlers, and knows whether they make progress: positions against the ends of their partitions."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from faststream.kafka import KafkaBroker, KafkaMessage
+from prometheus_client import Gauge
+
+from chassis.delivery import Delivery
+from chassis.events import Event, decode
+from chassis.health import Health
+from chassis.kafka import make_producer
+from chassis.settings import Settings
+
+PART = "consumer"
+"""The name under which this shows in `Health`; expect it there, so that nothing is ready before the first position."""
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 4.0
+_log = logging.getLogger(__name__)
+_lag = Gauge("samlogg_consumer_lag", "Messages between a consumer's position and the end", ["topic", "partition"])
+
+
+def event_of(message: KafkaMessage) -> Event:
+    """The event in the message a handler was given; BadEvent when it is not one of ours."""
+    raw: Any = message.raw_message
+    return decode(raw.key, raw.value, raw.headers)
+
+
+def of_type(kind: str) -> Callable[[KafkaMessage], bool]:
+    """A filter for `@take(filter=...)` on the event's type. Always end with an unfiltered handler (api-facts 7.1)."""
+    return lambda message: message.headers.get("ce_type") == kind
+
+
+async def consume(settings: Settings, delivery: Delivery, make: Callable[[], KafkaBroker], health: Health) -> None:
+    """Run the handlers of the broker that `make` builds, until cancelled.
+
+    A Kafka that is away at the start is waited for: the service's other doors work meanwhile. A broker object is made
+    anew for each try, because one router serves only the last broker it was given to.
+    """
+    health.watch("delivery", delivery.check)
+    wait = 0.2
+    task = asyncio.current_task()
+    while task is None or not task.cancelling():
+        producer, broker = make_producer(settings), make()
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await producer.start()
+                delivery.attach(producer)
+                await broker.start()
+            await watch_progress(broker, health)
+        except (KafkaError, OSError) as error:
+            health.trouble(PART, type(error).__name__)
+            _log.warning("the consumer waits for Kafka", extra={"error": type(error).__name__})
+        finally:
+            await _stop(broker.stop())
+            await _stop(producer.stop())
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, 5.0)
+    raise asyncio.CancelledError
+
+
+async def _stop(stopping: Coroutine[Any, Any, None]) -> None:
+    """Stop without waiting for a broker that is away: what was not committed comes again."""
+    with suppress(Exception):
+        await asyncio.wait_for(stopping, _STOP_SECONDS)
+
+
+async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 2.0, patience: float = 15.0) -> None:
+    """Until cancelled: ready only while every partition moves or is at its end. Positions are asked of the broker.
+
+    every, patience: seconds between two looks, and without movement before it counts as trouble.
+    """
+    loop = asyncio.get_running_loop()
+    moved: dict[tuple[int, TopicPartition], tuple[int, float]] = {}
+    assigned = False
+    task = asyncio.current_task()
+    while task is None or not task.cancelling():  # the client may take a cancellation for its own and go on
+        try:
+            async with asyncio.timeout(max(every, 5.0)):
+                behind = await _behind(broker)
+            assigned = assigned or all(consumer.assignment() for consumer in _consumers(broker))
+        except (KafkaError, OSError) as error:
+            health.trouble(PART, type(error).__name__)
+        else:
+            now = loop.time()
+            if not assigned:
+                health.trouble(PART, "no partitions yet")
+                await asyncio.sleep(0.1)
+                continue
+            moved = {at: _since(moved.get(at), position, now) for at, position in behind.items()}
+            stuck = sorted(f"{at[1].topic} {at[1].partition}" for at, one in moved.items() if now - one[1] > patience)
+            if stuck:
+                health.trouble(PART, "no progress: " + ", ".join(stuck[:5]))
+            else:
+                health.fine(PART)
+        await asyncio.sleep(every)
+    raise asyncio.CancelledError
+
+
+async def _behind(broker: KafkaBroker) -> dict[tuple[int, TopicPartition], int]:
+    """Position of every assigned partition that is not at its end."""
+    found: dict[tuple[int, TopicPartition], int] = {}
+    for consumer in _consumers(broker):
+        if not consumer.assignment():
+            continue
+        for tp, end in (await consumer.end_offsets(list(consumer.assignment()))).items():
+            with suppress(IllegalStateError):  # taken away meanwhile
+                position = await consumer.position(tp)
+                _lag.labels(tp.topic, str(tp.partition)).set(max(0, end - position))
+                if position < end:
+                    found[id(consumer), tp] = position
+    return found
+
+
+def _consumers(broker: KafkaBroker) -> list[AIOKafkaConsumer]:
+    return [found for one in broker.subscribers if (found := getattr(one, "consumer", None)) is not None]
+
+
+def _since(before: tuple[int, float] | None, position: int, now: float) -> tuple[int, float]:
+    return before if before is not None and before[0] == position else (position, now)
