@@ -1,0 +1,38 @@
+"""What is measured at the gateway's door, on one stack: three gateways and a bare one beside everything else."""
+
+import asyncio
+from collections.abc import Iterator
+
+from tests.bench import reading, same_answer, withdrawing
+from tests.bench.report import Figure
+from tests.bench.standing import another, beginning, close, whole
+
+
+def measure() -> Iterator[Figure]:
+    """Reads (also against the bare gateway), refusals, and withdrawals."""
+    with whole(["gateway-3"], bare=True) as standing:
+
+        async def prepare() -> tuple[str, str, str]:
+            first = await beginning(standing)
+            path, token = await reading.prepared(standing, first)
+            second = another(first, standing)
+            known = await same_answer.prepared(second)
+            await close(first)
+            return path, token, known
+
+        path, token, known = asyncio.run(prepare())
+        yield from reading.measure(standing, path, token)
+        yield from same_answer.measure(standing, known, token)
+        standing.supervisor.check()
+
+    with whole(["gateway-3"]) as standing:  # the bare gateway would be a fourth that has to confirm
+
+        async def withdraw() -> list[float]:
+            first = await beginning(standing)
+            try:
+                return await withdrawing.withdrawals(first, standing)
+            finally:
+                await close(first)
+
+        yield from withdrawing.figures(asyncio.run(withdraw()))
+        standing.supervisor.check()

@@ -1,0 +1,66 @@
+"""A decided, recorded read through the gateway, and the same through a gateway that neither decides nor records."""
+
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from story.cast import Story
+from story.steps.consent import ask_and_answer
+from story.steps.log import open_log, write
+from tests.bench.report import Figure
+from tests.bench.standing import Standing, elsewhere, fill, progress, staff_token
+
+ITEMS = 20
+CLIENTS = 32
+ROUNDS = 4
+SECONDS = 2.5
+
+
+async def family_with_log(story: Story) -> str:
+    """A family with consent in force and a log of ITEMS items; the path under which the nurse reads them."""
+    await ask_and_answer(story)
+    await open_log(story)
+    await write(story)
+    await fill(story, ITEMS)
+    return story.subject("nurse", "items?limit=50")
+
+
+def measure(standing: Standing, path: str, token: str) -> Iterator[Figure]:
+    """p50 of one client, reads per second of CLIENTS, and both against the bare gateway, rounds interleaved."""
+    places = {"decided": f"{standing.gateways[0]}{path}", "bare": f"{standing.site.url('gateway-bare')}{path}"}
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for place in places.values():
+        _has_all(place, token)
+        elsewhere("tests.bench.load", {"url": place, "token": token, "clients": CLIENTS, "seconds": 2.0})
+    for round_ in range(ROUNDS):
+        for clients in (1, CLIENTS):
+            order = list(places.items())
+            for name, url in order if round_ % 2 else reversed(order):
+                task = {"url": url, "token": token, "clients": clients, "seconds": SECONDS}
+                found.setdefault((name, clients), []).append(elsewhere("tests.bench.load", task))
+                last = found[name, clients][-1]
+                progress(f"read, {name}, {clients}: p50 {last['p50']:.2f} ms, {last['per_second']:.0f}/s")
+
+    def middle(name: str, clients: int, what: str) -> float:
+        return statistics.median(one[what] for one in found[name, clients])
+
+    yield Figure("read, decided and recorded, one client, p50", middle("decided", 1, "p50"), "ms", "<= 5", "2.5")
+    rate = middle("decided", CLIENTS, "per_second")
+    yield Figure(f"read, decided and recorded, {CLIENTS} clients", rate, "reads/s", ">= 800", "2000")
+    share = rate / middle("bare", CLIENTS, "per_second")
+    yield Figure(f"decided and recorded to bare, {CLIENTS} clients, rate", share, "x", ">= 0.7", "0.9")
+    share = middle("bare", 1, "p50") / middle("decided", 1, "p50")
+    yield Figure("decided and recorded to bare, one client, speed", share, "x", ">= 0", "0.9")
+
+
+def _has_all(url: str, token: str) -> None:
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=10)
+    if answer.status_code != 200 or len(answer.json()["items"]) != ITEMS:
+        raise AssertionError(f"{answer.status_code}: not {ITEMS} items")
+
+
+async def prepared(standing: Standing, story: Story) -> tuple[str, str]:
+    """The path to read and the nurse's token."""
+    return await family_with_log(story), await staff_token(standing.world, "demo-nurse")
