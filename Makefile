@@ -32,8 +32,9 @@ lint: .venv/.ready ## ruff and mypy
 bench: .venv/.ready ## the numbers, one JSON line each
 	@$(RUN) tests.bench $(BENCH)
 
-contracts: .venv/.ready ## write services/*/contract from the code
-	@$(RUN) chassis.contract consent directory logbook notify gateway
+contracts: .venv/.ready ## write the contracts of the services and the provisioner from the code
+	@.venv/bin/python -m chassis.contract consent directory logbook notify gateway
+	@$(RUN) chassis.contract provisioner --into deploy
 
 requirements: .venv/.ready ## which requirements the last test run has shown
 	@$(RUN) tests.requirement_report

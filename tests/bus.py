@@ -69,6 +69,17 @@ class Bus:
         finally:
             await reader.stop()
 
+    async def alone(self, group: str, within: float = 40.0) -> None:
+        """Wait until the group is stable with one member: one that was ended keeps its partitions for a while."""
+        end = time.monotonic() + within
+        while True:
+            (answer,) = await self.admin.describe_consumer_groups([group])
+            _, _, state, _, _, members, *_ = answer.groups[0]
+            if state == "Stable" and len(members) == 1:
+                return
+            assert time.monotonic() < end, f"{group} has {len(members)} members and is {state}"
+            await asyncio.sleep(0.1)
+
     async def put(
         self, topic: str, body: bytes, *, kind: str, key: str = "k", partition: int | None = None, **more: bytes
     ) -> str:

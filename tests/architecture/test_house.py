@@ -95,7 +95,7 @@ def test_the_model_knows_no_framework(service: str, graph: grimp.ImportGraph) ->
 
 
 def test_no_service_makes_a_topic() -> None:
-    makers = re.compile(r"create_topics|NewTopic|create_partitions|allow_auto_create_topics\s*=\s*True")
+    makers = re.compile(r"\.create_topics|NewTopic|create_partitions|allow_auto_create_topics\s*=\s*True")
     assert [str(path) for path, _ in sources("services") if makers.search(path.read_text())] == []
 
 

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 from tests import stack
-from tests.bench import deciding, relaying
+from tests.bench import calls, deciding, demo, doors, memory, relaying, starting
+from tests.bench.demonstrating import demo_that_stays
 from tests.bench.report import Figure
 
 
@@ -18,7 +19,16 @@ def _relaying() -> Iterator[Figure]:
         yield from relaying.measure(postgres, kafka)
 
 
-PARTS: dict[str, Callable[[], Iterator[Figure]]] = {"deciding": deciding.measure, "relaying": _relaying}
+def _story() -> Iterator[Figure]:
+    with demo_that_stays() as (told, pids):
+        yield from memory.measure(pids)
+        yield from calls.measure(told)
+
+
+PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "deciding": deciding.measure, "relaying": _relaying, "doors": doors.measure, "starting": starting.measure,
+    "story": _story, "demo": demo.measure,
+}  # fmt: skip
 
 
 def main() -> int:

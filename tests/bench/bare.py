@@ -1,7 +1,6 @@
 """A gateway that decides nothing and records nothing, to measure what deciding and recording cost. Only under tests."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -65,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psutil
 
 from story.cast import Story
 from story.steps.consent import ask_and_answer
@@ -39,12 +40,14 @@ def measure(standing: Standing, path: str, token: str) -> Iterator[Figure]:
             order = list(places.items())
             for name, url in order if round_ % 2 else reversed(order):
                 task = {"url": url, "token": token, "clients": clients, "seconds": SECONDS}
-                found.setdefault((name, clients), []).append(elsewhere("tests.bench.load", task))
-                last = found[name, clients][-1]
+                before = computed(standing)
+                last = elsewhere("tests.bench.load", task)
+                found.setdefault((name, clients), []).append(last)
                 progress(f"read, {name}, {clients}: p50 {last['p50']:.2f} ms, {last['per_second']:.0f}/s")
+                progress(f"  computing per read: {_each(before, computed(standing), last)}")
 
     def middle(name: str, clients: int, what: str) -> float:
-        return statistics.median(one[what] for one in found[name, clients])
+        return statistics.median([float(one[what]) for one in found[name, clients]])
 
     yield Figure("read, decided and recorded, one client, p50", middle("decided", 1, "p50"), "ms", "<= 5", "2.5")
     rate = middle("decided", CLIENTS, "per_second")
@@ -53,6 +56,22 @@ def measure(standing: Standing, path: str, token: str) -> Iterator[Figure]:
     yield Figure(f"decided and recorded to bare, {CLIENTS} clients, rate", share, "x", ">= 0.7", "0.9")
     share = middle("bare", 1, "p50") / middle("decided", 1, "p50")
     yield Figure("decided and recorded to bare, one client, speed", share, "x", ">= 0", "0.9")
+
+
+def computed(standing: Standing) -> dict[str, float]:
+    """Seconds of computing of every part so far, its children included."""
+    found = {}
+    for name, pid in standing.supervisor.pids().items():
+        times = [one.cpu_times() for one in (root := psutil.Process(pid), *root.children(recursive=True))]
+        found[name] = sum(one.user + one.system for one in times)
+    return found
+
+
+def _each(before: dict[str, float], after: dict[str, float], done: dict[str, Any]) -> str:
+    """Milliseconds of each part for one read, the largest first; that of the load generator is its own."""
+    spent = {name: after[name] - before[name] for name in before} | {"load": done["computed"]}
+    largest = sorted(spent, key=lambda name: -spent[name])[:6]
+    return ", ".join(f"{name} {1_000 * spent[name] / done['count']:.2f} ms" for name in largest)
 
 
 def _has_all(url: str, token: str) -> None:

@@ -50,6 +50,7 @@ class Standing:
     world: World
     supervisor: Supervisor
     gateways: tuple[str, ...]
+    ports: Ports
 
 
 def progress(line: str) -> None:
@@ -122,7 +123,7 @@ def whole(more: Sequence[str] = (), *, bare: bool = False, only: Sequence[str] =
             progress("the stack is up")
             world = read(world_of(here))
             world.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            yield Standing(here, world, supervisor, (*world.gateways, *(here.url(name) for name in more)))
+            yield Standing(here, world, supervisor, (*world.gateways, *(here.url(name) for name in more)), ports)
         finally:
             compiling.stop()
             supervisor.stop()

@@ -21,6 +21,7 @@ from tests.consent.callers import NURSE, POLICE, Case, Desk, a_request, entries,
 from tests.stack import Kafka, Postgres
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+EVENTS = messages.PUBLISHED["consent.events.v1"]
 
 
 class Service(Desk):
@@ -85,7 +86,7 @@ async def test_from_request_to_confirmed_withdrawal_with_the_leader_and_the_rela
     types = [dict(one.headers)["ce_type"].decode() for one in told]
     assert types == ["consent.requested.v1", "consent.granted.v1", "consent.granted.v1", "consent.withdrawn.v1"]
     for record, kind in zip(told, types, strict=True):
-        messages.PUBLISHED[messages.EVENTS][kind].model_validate_json(record.value or b"")
+        EVENTS[kind].model_validate_json(record.value or b"")
     states = await service.bus.records(service.topics["state"], 3, wanted=ours)
     versions = [json.loads(one.value or b"")["version"] for one in states]
     assert versions == sorted(set(versions))

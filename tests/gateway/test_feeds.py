@@ -28,7 +28,7 @@ from gateway.handlers.feeds.effects import NOTICES
 from gateway.messages import CHANGES, CONSENT, CONSUMED, LOGBOOK
 from gateway.model.decide import decide
 from gateway.model.handles import Handles, agency_audience
-from gateway.subscribers import feed_work, make_subscribers
+from gateway.subscribers import GROUP, feed_work, make_subscribers
 from tests.bus import Bus, open_bus, until
 from tests.gateway.feeds_world import GUARDIAN, NURSE, POLICE, SCHOOL, YOUTH, World, grant
 from tests.stack import Kafka, Postgres
@@ -130,6 +130,7 @@ async def desk(kafka: Kafka, postgres: Postgres) -> AsyncIterator[Desk]:
             tasks.start(name, work)
         try:
             await until(lambda: not made.health.reasons(), 40.0)
+            await bus.alone(GROUP)
             yield made
         finally:
             await tasks.stop()

@@ -28,6 +28,7 @@ from notify.app import create_app
 from notify.handlers import Mailing, SmtpMailer
 from notify.messages import NOTICE_DUE, NOTICE_REVOKED, NOTICES, TOPIC
 from notify.settings import Settings
+from notify.subscribers import GROUP
 from tests.bus import Bus, open_bus, until
 from tests.notify.mailbox import Mailbox, open_mailbox
 from tests.stack import Kafka, Postgres
@@ -162,6 +163,7 @@ async def running(kafka: Kafka, box: Mailbox, make_settings: Callable[..., Setti
             while (ready := await client.get("/ready")).status_code != 200:
                 assert time.monotonic() < end, ready.text
                 await asyncio.sleep(0.1)
+            await bus.alone(GROUP)
             yield Running(app, bus, Doors(client), box, since)
 
 

@@ -53,7 +53,10 @@ def contract(service: str, services: Path = Path("services")) -> dict[str, Any]:
     if importlib.util.find_spec(f"{service}.app") is None:
         return files
     app = built(service, services)
-    behind = {name: built(name, services).openapi() for name in getattr(app.state, "in_front_of", ())}
+    behind = {
+        name: json.loads((services / name / "contract" / "openapi.json").read_text())
+        for name in getattr(app.state, "in_front_of", ())
+    }
     files["openapi.json"] = merged(app.openapi(), behind) if behind else app.openapi()
     files["routes.json"] = route_table(app, service)
     files["asyncapi.json"] = asyncapi(service, app)
@@ -71,7 +74,7 @@ def built(service: str, services: Path = Path("services")) -> FastAPI:
 
 
 def events(published: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Schema and examples of every type. A further example is `<type>.example-<n>.json`. ValueError for one that fails."""
+    """Schema and examples of every type. The second example is `<type>.example-2.json`. ValueError for one that fails."""
     files: dict[str, Any] = {}
     for kind, model in (each for types in published.values() for each in types.items()):
         schema = model.model_json_schema(by_alias=True)

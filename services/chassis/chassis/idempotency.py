@@ -73,7 +73,8 @@ class Once:
 
     def _scope(self) -> str:
         actor, signed = self.signed.actor, self.signed
-        parts = (actor.kind, actor.id, signed.route, signed.subject, self.key)
+        # somebody who was not matched has no id: the log-in tells two strangers apart
+        parts = (actor.kind, actor.id, actor.login, signed.route, signed.subject, self.key)
         return self._hash("\0".join(str(part) for part in parts).encode())
 
     def _hash(self, value: bytes) -> str:

@@ -15,7 +15,7 @@ _SAFE = frozenset({"get", "head", "options"})
 _SECURITY: Json = {
     "session": {
         "type": "apiKey", "in": "cookie", "name": "__Host-samlogg",
-        "description": "A browser's session after /login. What changes something also shows X-CSRF-Token, from /session.",
+        "description": "A browser's session after /login. Changes also show X-CSRF-Token, from /session.",
     },
     "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 }  # fmt: skip
@@ -103,9 +103,10 @@ def _outside(value: Any, names: Mapping[str, str]) -> Any:
 def _handles(schema: Json) -> Json:
     """The schema of ids as one of handles: the same, without the form of an inner id."""
     copy = {name: each for name, each in schema.items() if name not in ("format", "pattern")}
-    for name in ("items",):
-        if name in copy:
-            copy[name] = _handles(copy[name])
+    if "items" in copy:
+        copy["items"] = _handles(copy["items"])
+    if "anyOf" in copy:
+        copy["anyOf"] = [_handles(each) for each in copy["anyOf"]]
     return copy
 
 
@@ -127,7 +128,7 @@ def _for_me(operation: Json) -> Json:
     kept = [each for each in operation.get("parameters", []) if each["in"] != "path"]
     answered = {"description": "One answer for each subject", "content": {"application/json": {"schema": page}}}
     return operation | {
-        "operationId": f"{operation['operationId']}-of-all", "summary": f"{operation.get('summary', '')} Of All".strip(),
+        "operationId": f"{operation['operationId']}-of-all", "summary": "The same for every subject",
         "parameters": [*kept, _AFTER], "responses": operation["responses"] | {"200": answered},
     }  # fmt: skip
 

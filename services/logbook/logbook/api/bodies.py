@@ -145,11 +145,3 @@ class LogDocument(BaseModel):
     next_evaluation: date | None
     handover: dict[str, Any] | None = None
     participants: list[dict[str, Any]] | None = None
-
-
-class ProblemDocument(BaseModel):
-    """RFC 9457."""
-
-    type: str
-    title: str
-    status: int
