@@ -80,13 +80,26 @@ def test_passes_once(value): assert value
 
 @pytest.mark.parametrize(
     ("mark", "said"),
-    [('"F205"', "no such requirement"), ('"f001"', "no such requirement"), ("", "names no requirement")],
+    [
+        ('"F205"', "no such requirement"),
+        ('"X9"', "no such requirement"),
+        ('"f001"', "no such requirement"),
+        ("", "names no requirement"),
+    ],
 )
 def test_a_mark_that_names_no_requirement_fails_the_collection(tmp_path: Path, mark: str, said: str) -> None:
     run = _run(tmp_path, f"@pytest.mark.requirement({mark})\ndef test_it(): pass\n")
     assert run.returncode == pytest.ExitCode.USAGE_ERROR
     assert said in run.stdout + run.stderr
     assert not (tmp_path / ".samlogg").exists()
+
+
+def test_a_contradiction_of_the_sources_can_be_marked_and_is_none_of_the_204(tmp_path: Path) -> None:
+    _run(tmp_path, '@pytest.mark.requirement("X1", "F001")\ndef test_it(): pass\n')
+    shown = _shown(tmp_path)
+    assert set(shown) == {"F001", "X1"}
+    requirements = tomllib.loads(REQUIREMENTS.read_text(encoding="utf-8"))
+    assert report(requirements, shown).splitlines()[0] == "1 of 204"
 
 
 def test_a_run_that_only_collects_reports_nothing(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def computed(standing: Standing) -> dict[str, float]:
     """Seconds of computing of every part so far, its children included."""
     found = {}
     for name, pid in standing.supervisor.pids().items():
-        times = [one.cpu_times() for one in (root := psutil.Process(pid), *root.children(recursive=True))]
+        process = psutil.Process(pid)
+        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
         found[name] = sum(one.user + one.system for one in times)
     return found
 

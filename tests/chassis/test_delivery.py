@@ -533,3 +533,34 @@ def _ready(health: Health) -> bool:
 
 def _holds(seen: list[int], count: int) -> bool:
     return len(seen) == count
+
+
+async def test_a_stop_waits_for_no_handler_longer_than_its_grace_and_leaves_none_running(probe: Probe) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    def make() -> KafkaBroker:
+        router = make_router()
+        take: DefaultSubscriber = router.subscriber(probe.topic, **subscription(probe.bus.settings, probe.group))
+
+        @take
+        async def typed(one: Body) -> None:
+            began.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.2)  # as a transaction is rolled back
+                ended.set()
+
+        broker = make_broker(probe.bus.settings, TracerProvider())
+        broker.include_router(router)
+        return broker
+
+    await probe.put(body(1), partition=0)
+    task = asyncio.create_task(consume(probe.bus.settings, Delivery("probe"), make, Health(PART)))
+    await until(began.is_set)
+    task.cancel()
+    started = time.monotonic()
+    await asyncio.gather(task, return_exceptions=True)
+    assert ended.is_set()
+    assert time.monotonic() - started < 5.0
+    assert (await probe.committed()).get(0, 0) == 0

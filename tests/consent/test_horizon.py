@@ -99,3 +99,18 @@ def test_an_old_relays_record_does_not_move_the_place_back() -> None:
     topics.learn(P, 5, 1.0, "s", 3)
     topics.learn(P, 6, 1.1, "s", 2)
     assert (topics.places["s"].version, topics.places["s"].offset) == (3, 5)
+
+
+def test_behind_is_what_the_slowest_gateway_with_a_lease_has_not_passed() -> None:
+    horizon, topics = leading()
+    assert horizon.behind(1.0) == 0
+    for name in ("a", "b"):
+        horizon.reported(name, {P: (1, 1), Q: (1, 1)})
+        assert horizon.lease(name, 1.0)
+    topics.learn(P, 5, 1.1, "s", 2)
+    topics.learn(Q, 3, 1.1, "t", 2)
+    horizon.reported("a", {P: (1, 6)})
+    assert horizon.behind(1.2) == 5 + 3
+    horizon.reported("b", {P: (1, 6), Q: (1, 9)})  # past the end: a transaction's own mark
+    assert horizon.behind(1.2) == 3
+    assert horizon.behind(1.0 + LEASE_SECONDS + 1) == 0

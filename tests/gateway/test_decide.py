@@ -70,7 +70,13 @@ def ask(facts: Facts, row: dict[str, Any]) -> Any:
 
 @pytest.mark.requirement("F069")
 @pytest.mark.requirement("F083")
-@pytest.mark.parametrize("row", MATRIX["row"], ids=[row["name"] for row in MATRIX["row"]])
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row["name"], marks=[pytest.mark.requirement("X1")] if "assurance" in row else [])
+        for row in MATRIX["row"]
+    ],
+)
 def test_the_matrix(row: dict[str, Any]) -> None:
     assert ask(known_facts(), row) == row["want"]
 
@@ -156,3 +162,11 @@ def test_a_subject_is_found_by_everybody_who_has_something_there_and_by_nobody_e
     assert facts.subjects_of({"person:father"}) == set()
     put_subject(facts, 2, [])
     assert facts.subjects_of({"person:mother", "service:school", "person:youth"}) == set()
+
+
+@pytest.mark.parametrize(
+    ("who", "fits"), [("staff:teacher", True), ("staff:left", False), ("machine:police-machine", False)]
+)
+def test_an_account_of_ones_own_needs_to_be_somebody_who_is_still_here(who: str, fits: bool) -> None:
+    decision = decide(Question(actor(who), None, "none", None, "self"), known_facts(), NOW)
+    assert isinstance(decision, Admission if fits else Refusal)

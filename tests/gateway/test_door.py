@@ -236,6 +236,7 @@ async def test_unknown_paths_and_methods_are_told_before_anybody_is_asked() -> N
         assert door.happened == []
 
 
+@pytest.mark.requirement("X1")
 async def test_low_assurance_is_refused_by_that_name_and_recorded() -> None:
     async with rig() as door:
         told = await door.ask("weak", "GET", "/subjects/{h}/items")

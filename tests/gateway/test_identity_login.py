@@ -282,6 +282,7 @@ async def test_a_login_never_leads_away_from_here(town: Town, path: str) -> None
     assert "evil" not in answer.text
 
 
+@pytest.mark.requirement("X1")
 async def test_who_asks_for_substantial_gets_a_session_that_says_so(town: Town) -> None:
     assert (await town.world.log_in(assurance="substantial")).status_code == 303
     assert (await town.world.session()).json()["assurance"] == "substantial"

@@ -121,6 +121,7 @@ async def test_staff_log_in_at_their_own_issuer(here: World, provider: openid.Is
     assert (found["id"], found["services"], found["agency"]) == ("nurse-1", ["school-nurse"], "oslo-school")
 
 
+@pytest.mark.requirement("X1")
 @pytest.mark.parametrize("claims", [{"pid": YOUTH_NUMBER}, {"pid": YOUTH_NUMBER, "acr": "idporten-loa-substantial"}])
 async def test_too_little_assurance_is_refused(here: World, claims: dict[str, str]) -> None:
     assert problem(await log_in(here, "citizen", "youth", claims)) == (403, "low-assurance")

@@ -22,8 +22,8 @@ GATEWAY, PROVIDER = "http://127.0.0.1:1", "http://127.0.0.1:2/idporten"
 def world(folder: Path) -> World:
     return World(
         gateways=(GATEWAY,), citizen=PROVIDER, staff=PROVIDER, machine="http://127.0.0.1:2/maskinporten",
-        client_id="samlogg", audience="samlogg", zipkin="", mailbox=folder, first_admin_code=folder, kafka_agency="",
-        logs=folder, district=folder, police_status="", police_folder=folder, folder=folder, databases={},
+        audience="samlogg", zipkin="", mailbox=folder, first_admin_code=folder,
+        district=folder, police_status="", police_folder=folder, folder=folder, databases={},
         gateway_parts=("gateway-1",), consent_part="consent", logbook_part="logbook",
     )  # fmt: skip
 

@@ -149,8 +149,10 @@ def main() -> int:
     arguments.state = arguments.state.resolve()
     console = Console(stderr=arguments.json, soft_wrap=True)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # refusals are part of the story, not of the log
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    # Also where a shell has started us in the background, with Ctrl-C ignored; `nohup` is left its way.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         return clean(arguments.state, console) if arguments.command == "clean" else run(arguments, console)
     except KeyboardInterrupt:

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import shutil
 import threading
 import time
 import tomllib
@@ -25,12 +24,10 @@ def pinned(part: str, pins: Path = PINNED) -> Mapping[str, str]:
 
 
 def fetcher(incoming: Path) -> Fetch:
-    """Fetches single jars from where jgo would. No POM is read: the list is whole and leaves nothing to resolve."""
+    """Fetches single jars into the folder, from where jgo would. No POM is read: nothing is left to resolve."""
     import requests  # a warm start needs none of this
     from jgo.maven import MavenContext
 
-    shutil.rmtree(incoming, ignore_errors=True)  # what an interrupted fetch left is not a jar
-    incoming.mkdir(parents=True)
     context, mine = MavenContext(repo_cache=incoming), threading.local()
 
     def load(address: str, goal: Path) -> None:

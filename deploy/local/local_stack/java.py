@@ -1,6 +1,8 @@
 """The Java runtime from its wheel, and how the stack's Java programs are started: small, and quick to start."""
 
+import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,7 +35,7 @@ def prepare(state: Path) -> None:
     folder = state / "java"
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     if not (folder / _SHARED).exists():
-        fresh = folder / "fresh.jsa"
+        fresh = folder / f"fresh-{os.getpid()}.jsa"
         command = [program(), "-XX:+UseSerialGC", f"-XX:SharedArchiveFile={fresh}", "-Xshare:dump"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
         if done.returncode == 0:
@@ -43,7 +45,9 @@ def prepare(state: Path) -> None:
 def fetch(state: Path, part: str) -> list[Path]:
     """The checked jars of a part, kept under `state`."""
     cache = state / "jars"
-    return jars.checked(jars.pinned(part), cache, lambda: jars.fetcher(cache / f"incoming-{part}"))
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="incoming-", dir=cache) as incoming:
+        return jars.checked(jars.pinned(part), cache, lambda: jars.fetcher(Path(incoming)))
 
 
 def command(

@@ -108,7 +108,7 @@ def prepare(state: Path, doors: Doors, password: str, jars: Sequence[Path]) -> N
         raise Trouble("Kafka's storage could not be formatted:\n" + "\n".join(done.stdout.splitlines()[-8:]))
 
 
-def command(state: Path, jars: Sequence[Path], log: Path, *, heap: str = "400m") -> Command:
+def command(state: Path, jars: Sequence[Path], log: Path, *, heap: str = "320m") -> Command:
     """How to start the broker."""
     argv = [*java.command(state, jars, "kafka.Kafka", heap=heap, options=_options()), "kafka/server.properties"]
     return Command(argv, state, java.environment(), log)

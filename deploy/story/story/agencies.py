@@ -50,7 +50,7 @@ async def held(world: World) -> dict[str, Any]:
 
 
 async def held_until(
-    world: World, what: str, true: Callable[[dict[str, Any]], bool], seconds: float = 20.0
+    world: World, what: str, true: Callable[[dict[str, Any]], bool], seconds: float = 40.0
 ) -> dict[str, Any]:
     """What it holds once that is so; `what` says what was waited for."""
     until = time.monotonic() + seconds

@@ -15,7 +15,6 @@ from story.world import Control, World
 DISTRICT = "gamlebyen"
 NURSE_SERVICE, SCHOOL_SERVICE, POLICE_SERVICE = "school-health", "gamlebyen-school", "police-prevention"
 SCHOOL_AGENCY, POLICE_AGENCY = "education-agency", "police-district"
-NURSE_ROLE, TEACHER_ROLE = "Helsesykepleier", "Kontaktlærer"
 
 
 @dataclass

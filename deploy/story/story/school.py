@@ -52,7 +52,7 @@ class Feed:
     pointers: list[Pointer] = field(default_factory=list)
     at_end: bool = False
 
-    async def caught_up(self, seconds: float = 10.0) -> set[str]:
+    async def caught_up(self, seconds: float = 30.0) -> set[str]:
         """The handles of earlier families, once the reader has come to the end of the feed."""
         async with asyncio.timeout(seconds):
             while not self.at_end:  # noqa: ASYNC110 (set by the reader's task)
@@ -63,14 +63,14 @@ class Feed:
         """The pointers about one handle, without the first `since` of the feed."""
         return [pointer for pointer in self.pointers[since:] if pointer.handle == handle]
 
-    async def new_handle(self, known: set[str], seconds: float = 15.0) -> str:
+    async def new_handle(self, known: set[str], seconds: float = 30.0) -> str:
         """Wait for a pointer to somebody who is not known yet."""
         async with asyncio.timeout(seconds):
             while not (found := {pointer.handle for pointer in self.pointers} - known):  # noqa: ASYNC110 (as below)
                 await asyncio.sleep(0.05)
         return found.pop()
 
-    async def more_than(self, count: int, handle: str, seconds: float = 15.0) -> list[Pointer]:
+    async def more_than(self, count: int, handle: str, seconds: float = 30.0) -> list[Pointer]:
         """Wait until there are more than `count` pointers about the handle; all of them."""
         async with asyncio.timeout(seconds):
             while len(found := self.about(handle)) <= count:  # noqa: ASYNC110 (filled by the reader's task)

@@ -33,13 +33,10 @@ class World:
     citizen: str
     staff: str
     machine: str
-    client_id: str
     audience: str
     zipkin: str
     mailbox: Path
     first_admin_code: Path
-    kafka_agency: str
-    logs: Path
     district: Path
     police_status: str
     police_folder: Path
@@ -60,13 +57,10 @@ def read(world: Mapping[str, Any]) -> World:
         citizen=str(oidc["citizen"]).rstrip("/"),
         staff=str(oidc["staff"]).rstrip("/"),
         machine=str(oidc["machine"]).rstrip("/"),
-        client_id=str(oidc["client_id"]),
         audience=str(oidc.get("audience", "samlogg")),
         zipkin=str(world["zipkin"]).rstrip("/"),
         mailbox=Path(world["mailbox"]),
         first_admin_code=Path(world["first_admin_code"]),
-        kafka_agency=str(world["kafka_agency"]),
-        logs=Path(world["logs"]),
         district=Path(world["district"]),
         police_status=str(police["status_url"]).rstrip("/"),
         police_folder=Path(police["folder"]),

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker, KafkaMessage
 from prometheus_client import Gauge
@@ -21,7 +21,7 @@ PART = "consumer"
 """The name under which this shows in `Health`; expect it there, so that nothing is ready before the first position."""
 
 _START_SECONDS = 20.0
-_STOP_SECONDS = 4.0
+_GRACE_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 _lag = Gauge("samlogg_consumer_lag", "Messages between a consumer's position and the end", ["topic", "partition"])
 
@@ -58,17 +58,29 @@ async def consume(settings: Settings, delivery: Delivery, make: Callable[[], Kaf
             health.trouble(PART, type(error).__name__)
             _log.warning("the consumer waits for Kafka", extra={"error": type(error).__name__})
         finally:
-            await _stop(broker.stop())
-            await _stop(producer.stop())
+            await _end(broker, producer)
         await asyncio.sleep(wait)
         wait = min(wait * 2, 5.0)
     raise asyncio.CancelledError
 
 
-async def _stop(stopping: Coroutine[Any, Any, None]) -> None:
-    """Stop without waiting for a broker that is away: what was not committed comes again."""
-    with suppress(Exception):
-        await asyncio.wait_for(stopping, _STOP_SECONDS)
+async def _end(broker: KafkaBroker, producer: AIOKafkaProducer) -> None:
+    """Stop within five seconds and leave nothing running: what was not committed comes again.
+
+    The framework cancels handlers without waiting for them; one that still holds a connection must be done with it
+    before the pool is closed.
+    """
+    handling = {task for one in broker.subscribers for task in getattr(one, "tasks", ())}
+    stopping = {asyncio.ensure_future(broker.stop()), asyncio.ensure_future(producer.stop())}
+    _, late = await asyncio.wait(stopping, timeout=_GRACE_SECONDS)
+    for task in handling:
+        task.cancel()
+    if handling | late:
+        await asyncio.wait(handling | late, timeout=_GRACE_SECONDS)
+    for ended in stopping:
+        if ended.done() and not ended.cancelled() and ended.exception() is not None:
+            _log.info("a Kafka client did not stop cleanly", extra={"error": type(ended.exception()).__name__})
+        ended.cancel()
 
 
 async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 2.0, patience: float = 15.0) -> None:

@@ -12,6 +12,8 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,7 @@ def built(service: str, services: Path = Path("services")) -> FastAPI:
 
 
 def events(published: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Schema and examples of every type. The second example is `<type>.example-2.json`. ValueError for one that fails."""
+    """Schema and examples of every type, the second as `<type>.example-2.json`. ValueError for one that fails."""
     files: dict[str, Any] = {}
     for kind, model in (each for types in published.values() for each in types.items()):
         schema = model.model_json_schema(by_alias=True)
@@ -94,6 +96,9 @@ def asyncapi(service: str, app: FastAPI) -> dict[str, Any]:
     for topic, types in consumed.items():
         if topic not in heard:
             _add_reader(document, topic, types)
+    for channel in document["channels"].values():
+        if names := re.findall(r"{(\w+)}", channel["address"]):
+            channel["parameters"] = {name: {} for name in names}
     return document
 
 
@@ -143,6 +148,7 @@ def main() -> None:
     parser.add_argument("services", nargs="+")
     parser.add_argument("--into", type=Path, default=Path("services"))
     given = parser.parse_args()
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # several services in one process
     for service in given.services:
         count = write(service, given.into / service / "contract")
         print(f"{service}: {count} files")  # noqa: T201 -- a command line tool

@@ -35,10 +35,12 @@ class Tasks:
         os.kill(os.getpid(), signal.SIGTERM)
 
     async def stop(self) -> None:
-        """Cancel every task and wait for it."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Cancel every task until it has ended: a library may swallow one cancellation (wait_for on 3.11 does)."""
+        waiting = set(self._running)
+        while waiting:
+            for task in waiting:
+                task.cancel()
+            _, waiting = await asyncio.wait(waiting, timeout=0.5)
 
 
 def serve(app: FastAPI, *, host: str, port: int, **more: Any) -> None:

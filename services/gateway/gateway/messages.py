@@ -172,7 +172,7 @@ class Pointer(_Event):
 PUBLISHED: dict[str, dict[str, type[BaseModel]]] = {
     "gateway.access.v1": {"access.recorded.v1": AccessRecorded, "access.held-back.v1": AccessHeldBack},
     "gateway.notices.v1": {"notice.due.v1": NoticeDue, "notice.revoked.v1": NoticeRevoked},
-    "agency.<opaque>.feed.v1": {"samlogg.pointer.v1": Pointer},
+    "agency.{opaque}.feed.v1": {"samlogg.pointer.v1": Pointer},
 }
 """Topic, type, and the form of the data. Pointers go to one feed for each agency."""
 

@@ -18,7 +18,6 @@ WANTED = (
     {"service": SCHOOL_SERVICE, "categories": ["school"], "actions": ["read", "contribute"]},
     {"service": POLICE_SERVICE, "categories": ["school", "health"], "actions": ["read"]},
 )
-PLAIN = frozenset({"date", "content-length", "content-type", "cache-control", "server"})
 
 
 async def ask_and_answer(story: Story) -> None:

@@ -72,13 +72,13 @@ async def let_in(story: Story, who: str, staff_id: str, codes: dict[str, str]) -
 async def redeem(caller: Caller, code: str) -> None:
     """Redeem an invitation and wait until the gateway knows who this is; nobody is anybody before."""
     await caller.post("/invitations/redeem", {"code": code}, 200, 202)
-    for _ in range(100):
+    for _ in range(300):
         caller.session = await caller.get("/session")
         if caller.session.get("staff") is not None:
             caller.csrf = str(caller.session["csrf"])
             return
         await asyncio.sleep(0.1)
-    raise UnexpectedError(f"{caller.who} redeemed an invitation and is still nobody after 10 s")
+    raise UnexpectedError(f"{caller.who} redeemed an invitation and is still nobody after 30 s")
 
 
 async def tell_district(story: Story, document: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from story.steps.looks import all_looks
 BURST = 24
 FAMILIES = 8
 KILLED_AFTER = 6
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 Back = asyncio.Task[float]
@@ -99,7 +99,7 @@ def write(story: Story, who: str, text: str, replicas: Sequence[int]) -> Callabl
                 return str(answer.json()["id"])
             if answer.status_code != 503:
                 raise UnexpectedError(f"a write in a burst: expected 201, and {answer.status_code} came")
-        raise UnexpectedError("a write in a burst was not answered in a minute")
+        raise UnexpectedError("a write in a burst was not answered in two minutes")
 
     return act
 
@@ -208,7 +208,7 @@ def withdraw_participants(story: Story) -> Callable[[], Awaitable[None]]:
             if said.status_code == 200 and said.json()["status"] == "confirmed":
                 return
             await asyncio.sleep(0.2)
-        raise UnexpectedError("a withdrawal was not confirmed within a minute after consent was killed")
+        raise UnexpectedError("a withdrawal was not confirmed within two minutes after consent was killed")
 
     return act
 
@@ -229,7 +229,7 @@ async def kill_gateway(story: Story) -> Back:
         sum(one[1] for one in done if isinstance(one, tuple)),
     )
     await each_once(story, texts, ids)
-    for _ in range(100):
+    for _ in range(200):
         looks = await nurse_reads(story) - before
         if looks >= answered:
             break

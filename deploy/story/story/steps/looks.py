@@ -32,7 +32,7 @@ async def looks_are_shown(story: Story) -> None:
         story.say(f"The {who} is shown {len(theirs)} of them, without who takes part.")
 
 
-async def looks_until(story: Story, who: str, seconds: float = 20.0) -> list[dict[str, Any]]:
+async def looks_until(story: Story, who: str, seconds: float = 40.0) -> list[dict[str, Any]]:
     """All looks once the ledger has those that this story knows were made: it is filled in batches."""
     for _ in range(int(seconds / 0.3)):
         found = await all_looks(story, who)

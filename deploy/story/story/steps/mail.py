@@ -25,7 +25,7 @@ async def contentless_mail(story: Story) -> None:
         story.say(f"The {who} got {len(found)} e-mail(s): «{found[0]['Subject']}», from {found[0]['From']}.")
 
 
-async def mail_for(mailbox: Path, address: str, seconds: float = 20.0) -> list[EmailMessage]:
+async def mail_for(mailbox: Path, address: str, seconds: float = 40.0) -> list[EmailMessage]:
     """The mails to an address, once there is one."""
     for _ in range(int(seconds / 0.2)):
         found = [one for one in read_all(mailbox) if address in str(one["To"])]

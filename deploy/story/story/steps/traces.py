@@ -25,7 +25,7 @@ async def traces_are_trees(story: Story) -> None:
         expect(f"trees in the trace of one {name}", 1, len(nodes))
 
 
-async def whole(story: Story, wanted: str, services: frozenset[str], seconds: float = 20.0) -> list[trace.Node]:
+async def whole(story: Story, wanted: str, services: frozenset[str], seconds: float = 40.0) -> list[trace.Node]:
     """The tree once every service that must take part is in it, and no more spans come."""
     nodes: list[trace.Node] = []
     before = -1

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis.clock import Clock
 from chassis.idempotency import Earlier, Once
-from chassis.permit import Signed
+from chassis.permit import Permit, Signed
 from chassis.problems import Problem, not_found
 from consent import storage
 from consent.handlers.changes import Confirmations
@@ -77,7 +77,14 @@ def known(signed: Signed) -> str:
     """The subject that the gateway found; not-found when it found none."""
     if signed.subject is None:
         raise not_found()
-    return signed.subject
+    return an_id(signed.subject)
+
+
+def allowed(signed: Signed) -> Permit:
+    """The permit; not-found where there is none, or where it is about what cannot be anybody's id."""
+    permit = signed.content()
+    an_id(permit.subject)
+    return permit
 
 
 def an_id(text: str) -> str:

@@ -11,7 +11,7 @@ from chassis.permit import Actor, Signed
 from chassis.problems import Problem, not_found, respond
 from chassis.routes import route
 from consent.api import bodies
-from consent.api.parts import Parts, Writing, an_id, known, only, reading, writing
+from consent.api.parts import Parts, Writing, allowed, an_id, known, only, reading, writing
 from consent.handlers import answers, ledger, requests, views, withdrawals
 from consent.handlers.answers import Answer
 from consent.handlers.requests import Made, Order
@@ -177,7 +177,7 @@ def _sight_routes(routes: APIRouter, parts: Parts) -> None:
     async def list_grants(subject: str, signed: Signed = reads) -> Response:
         del subject
         async with parts.engine.connect() as conn:
-            found = await views.grants_for(conn, signed.content(), signed.actor, parts.clock.now())
+            found = await views.grants_for(conn, allowed(signed), signed.actor, parts.clock.now())
         return answered({"items": found, "next": None})
 
     @routes.get("/subjects/{subject}/looks", response_model=bodies.LookList, openapi_extra=_LOOKS)
@@ -188,7 +188,7 @@ def _sight_routes(routes: APIRouter, parts: Parts) -> None:
         signed: Signed = reads,
     ) -> Response:
         del subject
-        permit = signed.content()
+        permit = allowed(signed)
         scope = _scope(permit.subject, signed.actor)
         before = None if after is None else str(read_cursor(parts.secret, after, scope))
         async with parts.engine.connect() as conn:
@@ -199,7 +199,7 @@ def _sight_routes(routes: APIRouter, parts: Parts) -> None:
     @routes.get("/subjects/{subject}/identity", response_model=bodies.IdentityView, openapi_extra=route(action="read"))
     async def read_identity(subject: str, signed: Signed = reads) -> Response:
         del subject
-        permit = signed.content()
+        permit = allowed(signed)
         if permit.action != "read" or not permit.cells:
             raise not_found()
         async with parts.engine.connect() as conn:

@@ -48,6 +48,7 @@ _log = logging.getLogger(__name__)
 _leads = Gauge("samlogg_leader", "1 while this replica leads")
 _epoch = Gauge("samlogg_leader_epoch", "Epoch of this replica's leadership")
 _live = Gauge("samlogg_leases_live", "Gateways that may answer now")
+_horizon_lag = Gauge("samlogg_horizon_lag", "State records that the slowest gateway able to answer has not passed")
 _unconfirmed = Gauge("samlogg_changes_unconfirmed", "Changes that are published or waiting and not confirmed")
 
 
@@ -240,6 +241,7 @@ class Leader:
                 await asyncio.wait_for(self._moved.wait(), _TICK)
             self._moved.clear()
             _live.set(len(horizon.live(lease_now())))
+            _horizon_lag.set(horizon.behind(lease_now()))
             done = horizon.confirmable(self._pending, lease_now())
             if done:
                 await self._confirm(horizon, done)

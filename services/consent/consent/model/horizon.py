@@ -168,6 +168,12 @@ class Horizon:
         for name in gone:
             del self._gateways[name]
 
+    def behind(self, now: float) -> int:
+        """State records that the slowest gateway able to answer has not reported as passed."""
+        live = [gateway for gateway in self._gateways.values() if gateway.until > now]
+        ends = self._topics.ends.items()
+        return max((sum(max(0, end - one.positions.get(at, 0)) for at, end in ends) for one in live), default=0)
+
     def live(self, now: float) -> dict[str, float]:
         """Incarnations that may answer now, with the seconds they have left at most."""
         return {name: gateway.until - now for name, gateway in self._gateways.items() if gateway.until > now}

@@ -91,7 +91,7 @@ def _on_grants(question: Question, facts: Facts, now: float) -> Permit | Refusal
 def _on_other_basis(question: Question, facts: Facts) -> Admission | Refusal:
     actor, basis = question.actor, question.basis
     if basis == "self":
-        return Admission(basis) if actor.kind == "person" and actor.id is not None else Refusal("not-matched")
+        return Admission(basis) if _is_matched(actor, facts) else Refusal("not-matched")
     if basis == "agency":
         known = facts.directory.get(f"attachment:{actor.id}") if actor.kind == "machine" else None
         return Admission(basis) if known is not None and known.active else Refusal("not-attached")
@@ -105,6 +105,14 @@ def _on_other_basis(question: Question, facts: Facts) -> Admission | Refusal:
     if state.closed:
         return Refusal("facts-unreadable")
     return _in_a_request(question, state, facts)
+
+
+def _is_matched(actor: Actor, facts: Facts) -> bool:
+    """A person whom `consent` knows, or staff who are still here. Machines have no account of their own."""
+    if actor.id is None or actor.kind == "machine":
+        return False
+    staff = facts.directory.get(f"staff:{actor.id}")
+    return actor.kind == "person" or (staff is not None and staff.active)
 
 
 def _in_a_request(question: Question, state: SubjectState, facts: Facts) -> Admission | Refusal:
