@@ -59,7 +59,7 @@ class Filling:
             "bootstrap.servers": standing.site.bootstrap, "security.protocol": "SASL_PLAINTEXT",
             "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": "consent",
             "sasl.password": vault.word("kafka-consent"), "partitioner": "murmur2_random", "linger.ms": 20,
-            "enable.idempotence": True, "queue.buffering.max.messages": 50_000,
+            "enable.idempotence": True, "queue.buffering.max.messages": 50_000, "log_level": 2,
         })  # fmt: skip
 
     def add(self, numbers: range) -> None:

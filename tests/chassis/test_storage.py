@@ -44,8 +44,11 @@ async def database(postgres: Postgres) -> AsyncIterator[tuple[str, AsyncEngine]]
     await engine.dispose()
 
 
+HAPPENED = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
 def event(number: int, key: str = "k") -> events.Event:
-    return events.new_event("test", "thing.done.v1", key, {"n": number}, datetime.now(UTC))
+    return events.new_event("test", "thing.done.v1", key, {"n": number}, HAPPENED)
 
 
 async def test_an_event_is_first_once_and_only_if_its_effect_commits(database: tuple[str, AsyncEngine]) -> None:
@@ -123,6 +126,8 @@ async def received(kafka: Kafka, topic: str, count: int) -> list[tuple[str, int,
         async with asyncio.timeout(20):
             while len({id_ for _, _, id_ in found}) < count:
                 record = await consumer.getone()
+                # the moment of sending would let two agencies join their feeds
+                assert record.timestamp == HAPPENED.timestamp() * 1_000
                 found.append(
                     (record.key.decode(), json.loads(record.value)["n"], dict(record.headers)["ce_id"].decode())
                 )

