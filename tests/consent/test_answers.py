@@ -124,6 +124,8 @@ async def test_events_of_grants_wait_for_the_confirmation_and_come_once(make_cas
 
 
 @pytest.mark.requirement("F081")
+@pytest.mark.requirement("F084")
+@pytest.mark.requirement("F085")
 async def test_every_answer_is_kept_with_its_evidence(make_case: MakeCase) -> None:
     case = await make_case(15)
     father = case.guardians[1]
@@ -137,7 +139,6 @@ async def test_every_answer_is_kept_with_its_evidence(make_case: MakeCase) -> No
     assert {tuple(row)[1:] for row in rows} == {("high", "2026-11-1", "nn", "2026-11-22.1", True)}
 
 
-@pytest.mark.requirement("F008")
 @pytest.mark.requirement("F086")
 async def test_a_grant_says_who_gave_it_in_which_capacity_and_on_which_basis(make_case: MakeCase) -> None:
     case = await (await make_case(15)).everybody_agrees()

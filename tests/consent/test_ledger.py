@@ -49,7 +49,6 @@ def verify(rows: list[Any]) -> None:
         previous = bytes(row.leaf).hex()
 
 
-@pytest.mark.requirement("F088")
 async def test_records_are_numbered_salted_and_chained(engine: AsyncEngine) -> None:
     chain = str(uuid4())
     await append(engine, *(record(chain) for _ in range(3)))

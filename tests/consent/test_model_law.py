@@ -54,7 +54,6 @@ def on(age: int, days: int = 0) -> date:
         (Category("never-heard-of"), on(15), BOTH, 18),
     ],
 )
-@pytest.mark.requirement("F095")
 @pytest.mark.requirement("F101")
 def test_who_must_answer_follows_age_and_category(
     category: Category, day: date, needs: set[str], until: int | None
@@ -87,7 +86,6 @@ def seen(who: Any, day: date, categories: Iterable[Category] = (SCHOOL, HEALTH, 
         (18, 0, set()),
     ],
 )
-@pytest.mark.requirement("F094")
 def test_guardians_see_less_as_the_child_grows(age: int, days: int, expected: set[str]) -> None:
     assert seen("parental", on(age, days)) == expected
 

@@ -93,7 +93,6 @@ def test_an_adult_consents_alone() -> None:
     assert asked_for(LAW, adult, TODAY) == {YOUTH}
 
 
-@pytest.mark.requirement("F098")
 def test_a_cell_ends_on_the_birthday_from_which_others_must_answer() -> None:
     fourteen = date(2012, 3, 14)
     both = said((MOTHER, TO_SCHOOL, "yes"), (FATHER, TO_SCHOOL, "yes"))

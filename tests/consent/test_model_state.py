@@ -4,8 +4,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from consent.handlers.tables import current_law
 from consent.messages import ConsentState
 from consent.model.grants import Terms
@@ -32,7 +30,6 @@ def test_a_grant_by_law_has_the_same_id_as_long_as_it_says_the_same() -> None:
     assert not {grant["id"] for grant in other} & before
 
 
-@pytest.mark.requirement("F058")
 def test_parental_grants_end_on_birthdays_and_the_own_do_not() -> None:
     ends = {(grant["kind"], category): grant["until"] for grant in law_grants() for category in grant["categories"]}
     assert ends["parental", "health"] == LAW.starts(birthday(BORN, 16))

@@ -29,7 +29,6 @@ from tests.consent.conftest import MakeCase
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.mark.requirement("F037")
 async def test_a_request_asks_the_youth_and_both_guardians_and_grants_nothing(make_case: MakeCase) -> None:
     case = await make_case(15)
     shown = await case.seen_by(staff(NURSE))

@@ -144,7 +144,6 @@ async def test_a_grant_list_is_cut_to_what_its_reader_may_know(make_case: MakeCa
     assert {item["state"] for item in theirs} == {"in-force"}
 
 
-@pytest.mark.requirement("F094")
 async def test_grants_by_law_are_in_the_state_and_end_on_birthdays(make_case: MakeCase) -> None:
     case = await make_case(15)
     grants = [g for g in (await case.desk.state(case.subject))["grants"] if g["kind"] != "consent"]

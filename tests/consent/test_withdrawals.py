@@ -153,7 +153,6 @@ async def test_somebody_elses_and_no_withdrawal_have_the_same_bytes(make_case: M
     assert problem(answers[0]) == (404, "not-found")
 
 
-@pytest.mark.requirement("F069")
 async def test_two_withdrawals_at_once_both_hold(make_case: MakeCase) -> None:
     for _ in range(4):
         case = await (await make_case(15)).everybody_agrees()

@@ -119,9 +119,10 @@ def bad_addresses(story: Story, plants: Plants) -> Iterator[Asked]:
         yield Asked("a number for a handle", who, "GET", f"/subjects/{number}/items")
         yield Asked("a word for an item", who, "GET", f"/subjects/{subject}/items/{word('an item in a path')}")
         yield Asked("a path that is none", who, "GET", f"/{word('a path')}/{number}")
-        for name in ("after", "limit", "kind", "category", word("a query's name")):
-            query = f"{name}={word(f'{name} in a query')}&pid={plants.number(f'a number in a query by {who}', born)}"
-            yield Asked(f"{name} in a query", who, "GET", f"/subjects/{subject}/items?{query}", answers=(200, *REFUSED))
+        names = {name: name for name in ("after", "limit", "kind", "category")}
+        for name, said in {**names, word("a query's name"): "another name"}.items():
+            query = f"{name}={word(f'{said} in a query')}&pid={plants.number(f'a number in a query by {who}', born)}"
+            yield Asked(f"{said} in a query", who, "GET", f"/subjects/{subject}/items?{query}", answers=(200, *REFUSED))
     q = f"/services?q={word('a search')}&district={DISTRICT}"
     yield Asked("a search for a canary", "youth", "GET", q, answers=(200,))
     yield Asked("a district in a path", "admin", "GET", f"/districts/{word('a district in a path')}")

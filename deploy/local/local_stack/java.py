@@ -65,8 +65,8 @@ def command(
     """
     class_path = ":".join(str(jar.relative_to(state)) for jar in found)
     return [
-        program(), f"-Xmx{heap}", "-Djava.io.tmpdir=java/tmp", *_QUIET, *(_archives(state, found, main) if stays else ()),
-        *options, "-cp", class_path, main,
+        program(), f"-Xmx{heap}", "-Djava.io.tmpdir=java/tmp", *_QUIET,
+        *(_archives(state, found, main) if stays else ()), *options, "-cp", class_path, main,
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.kafka.opentelemetry import KafkaTelemetryMiddleware
@@ -94,19 +95,30 @@ def declare(broker: KafkaBroker, published: Mapping[str, Mapping[str, type[BaseM
 
 
 async def partitions_of(settings: Settings, *topics: str) -> list[TopicPartition]:
-    """Every partition of the topics, sorted; waits until the provisioner has made them. No service makes a topic."""
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
-        while True:
-            found = await admin.describe_topics(list(topics))
+    """Every partition of the topics, sorted. No service makes a topic.
+
+    Waits for Kafka, for our user there and for the provisioner: a start does not fail because one of them comes later.
+    """
+    while True:
+        try:
+            found = await _described(settings, topics)
             if all(topic["error_code"] == 0 and topic["partitions"] for topic in found):
                 break
             _log.warning("waiting for topics", extra={"topics": topics})
-            await asyncio.sleep(0.5)
+        except (KafkaError, OSError) as error:
+            _log.warning("waiting for Kafka", extra={"error": type(error).__name__})
+        await asyncio.sleep(0.5)
+    return sorted(TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"])
+
+
+async def _described(settings: Settings, topics: Sequence[str]) -> list[dict[str, Any]]:
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+        found: list[dict[str, Any]] = await admin.describe_topics(list(topics))
+        return found
     finally:
         await admin.close()
-    return sorted(TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"])
 
 
 async def from_beginning(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:

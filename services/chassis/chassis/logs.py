@@ -21,7 +21,9 @@ class JsonLines(logging.Formatter):
         """The record as one line."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage(), **self._who,
+            "level": record.levelname.lower(), "logger": record.name,
+            "message": _without_traceback(record.getMessage()),
+            **self._who,
         }  # fmt: skip
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
@@ -30,6 +32,13 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             line |= _place(record.exc_info[1])
         return json.dumps(line, default=lambda value: type(value).__name__, ensure_ascii=False)
+
+
+def _without_traceback(message: str) -> str:
+    """uvicorn gives a failed start's whole traceback as its message: keep the error's type, not its text."""
+    if not message.startswith("Traceback"):
+        return message
+    return "Traceback ending in " + message.rstrip().rpartition("\n")[2].partition(":")[0]
 
 
 def _place(error: BaseException) -> dict[str, object]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
 from prometheus_client import Counter
 
 from chassis import events, tracing
@@ -121,9 +122,18 @@ class KafkaRecords:
         self._background: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Connect to Kafka."""
-        self._producer = self._make_producer()
-        await self._producer.start()
+        """Connect to Kafka, waiting until it is there and takes our log-in: until then nothing can be answered."""
+        while True:
+            producer = self._make_producer()
+            try:
+                await producer.start()
+            except (KafkaError, OSError) as error:
+                _log.warning("records wait for Kafka", extra={"error": type(error).__name__})
+                await producer.stop()
+                await asyncio.sleep(0.5)
+            else:
+                self._producer = producer
+                return
 
     async def close(self) -> None:
         """Wait for what is still on its way, but no longer than the deadline."""
@@ -259,5 +269,3 @@ async def _publish_all(looks: Sequence[Look], records: Records) -> list[Look]:
         except NotRecorded:
             left.append(look)
     return left
-
-
