@@ -33,7 +33,6 @@ def references(value: Any) -> Iterator[str]:
 def test_it_is_a_valid_document_whose_references_all_lead_somewhere() -> None:
     schemathesis.openapi.from_dict(DOCUMENT).validate()
     named = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
-    assert set(references(DOCUMENT)) == set(references(DOCUMENT["paths"])) | set(references(DOCUMENT["components"]))
     assert set(references(DOCUMENT)) <= named
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(ids) == len(set(ids))
