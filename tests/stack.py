@@ -90,6 +90,7 @@ class Kafka:
             self._cache.append(AdminClient({
                 "bootstrap.servers": self.bootstrap, "security.protocol": "SASL_PLAINTEXT",
                 "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": self.user, "sasl.password": self.password,
+                "log_level": 2,
             }))  # fmt: skip
         return self._cache[0]
 

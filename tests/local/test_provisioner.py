@@ -54,7 +54,7 @@ class Said:
     """The directory, as far as the provisioner hears it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._producer = Producer({**settings.confluent, "partitioner": "murmur2_random"})
+        self._producer = Producer({**settings.confluent, "partitioner": "murmur2_random", "log_level": 2})
         self._version = int(datetime.now(UTC).timestamp() * 1000)
 
     def _say(self, kind: str, identity: str, **fields: Any) -> None:

@@ -119,6 +119,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 from story.main import run as tell_story
 
                 code = tell_story(world(stack.site), stack.supervisor, arguments.once, arguments.json)
+                stack.supervisor.check()
             if not arguments.once:
                 page.show(console, stack.site, stack.supervisor.pids())
                 while True:
@@ -155,10 +156,10 @@ def main() -> int:
             signal.signal(number, signal.default_int_handler)
     try:
         return clean(arguments.state, console) if arguments.command == "clean" else run(arguments, console)
-    except KeyboardInterrupt:
-        return 130
     except (Trouble, PartDied) as error:
         console.print(f"[red]{escape(str(error))}[/red]", highlight=False)
+    except KeyboardInterrupt:
+        return 130
     if arguments.json:
         with suppress(BrokenPipeError):
             print(json.dumps({"ok": False, "steps": []}))

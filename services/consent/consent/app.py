@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,7 +18,7 @@ from chassis.clock import Clock
 from chassis.delivery import Delivery
 from chassis.health import Health
 from chassis.http import make_app
-from chassis.kafka import make_broker, partitions_of
+from chassis.kafka import make_broker
 from chassis.keys import SubjectKeys
 from chassis.lifespan import Tasks
 from chassis.outbox import Relay
@@ -70,7 +69,7 @@ def create_app(
             if bus:
                 delivery = Delivery(SERVICE, now=business.now)
                 tasks.start("outbox", Relay(settings, health).run())
-                tasks.start("state topics", _read_when_there(leading, settings, health))
+                tasks.start("state topics", leading.read())
                 tasks.start("leader", leading.run())
                 tasks.start("ledger", subscribers.LedgerFeed(settings, engine, delivery, health).run())
                 tasks.start("directory", subscribers.DirectoryFeed(settings, engine, business, health).run())
@@ -94,18 +93,6 @@ def create_app(
 def declare(settings: Settings, provider: TracerProvider) -> KafkaBroker:
     """For AsyncAPI: what consent publishes. Never started: relay and leader publish, and consumers are batches."""
     return kafka.declare(make_broker(settings, provider), messages.PUBLISHED)
-
-
-async def _read_when_there(leading: Leader, settings: Settings, health: Health) -> None:
-    """Let the leader read the state topics once Kafka is there: until then withdrawals are taken all the same."""
-    while True:
-        try:
-            await partitions_of(settings, leader.SUBJECTS, leader.DIRECTORY)
-        except (KafkaError, OSError) as error:
-            health.trouble("leader", type(error).__name__)
-            await asyncio.sleep(1.0)
-        else:
-            return await leading.read()
 
 
 async def _forget(engine: AsyncEngine, clock: Clock) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any
 
 import asyncpg
@@ -125,17 +125,21 @@ class Leader:
 
     async def _lead(self) -> None:
         url = self._settings.database_url.get_secret_value()
-        # Own connections: no pool, no reconnect. A stopped process loses its session, and with it the lock, after 2 s.
-        conn = await raw_connection(url, idle_timeout="2s")
-        listening = await raw_connection(url)
-        producer: AIOKafkaProducer | None = None
-        try:
-            while not await conn.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
-                self._health.fine("leader")
-                await asyncio.sleep(0.25)
+        async with contextlib.AsyncExitStack() as opened:
+            # Own connections: no pool, no reconnect. A stopped process loses its session, and the lock, after 2 s.
+            conn = await raw_connection(url, idle_timeout="2s")
+            opened.callback(conn.terminate)
+            listening = await raw_connection(url)
+            opened.callback(listening.terminate)
+            opened.callback(self._step_down)
+            while not (self._partitions and await conn.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK)):
+                self._standing_by()
+                await _while_awake(conn, asyncio.sleep(0.25))
             await listening.add_listener("consent_changed", lambda *_: self._changed.set())
-            horizon, producer = await self._take(conn)
-            self._lock_conn = conn
+            producer = make_producer(self._settings, transactional_id="consent-state")
+            opened.push_async_callback(_stop, producer)
+            horizon = await self._take(conn, producer)
+            self._lock_conn = conn  # from here on heartbeats are answered
             _leads.set(1)
             _epoch.set(horizon.epoch)
             self._health.fine("leader")
@@ -144,15 +148,17 @@ class Leader:
                 group.create_task(self._publish_changes(producer, horizon))
                 group.create_task(self._confirm_changes(horizon))
                 group.create_task(self._keep_lock())
-        finally:
-            self._horizon, self._lock_conn = None, None
-            conn.terminate()
-            listening.terminate()
-            if producer is not None:
-                with contextlib.suppress(Exception):
-                    await asyncio.wait_for(producer.stop(), 3.0)
 
-    async def _take(self, conn: "asyncpg.Connection[asyncpg.Record]") -> tuple[Horizon, AIOKafkaProducer]:
+    def _standing_by(self) -> None:
+        if self._partitions:
+            self._health.fine("leader")
+        else:
+            self._health.trouble("leader", "the state topics are not there")
+
+    def _step_down(self) -> None:
+        self._horizon, self._lock_conn = None, None
+
+    async def _take(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> Horizon:
         """Take over: epoch, fence the old producer, a barrier in every partition, then compare topic and database."""
         row = await conn.fetchrow(
             "UPDATE leader SET epoch = epoch + 1, lease_max = greatest(lease_max, $1), address = $2"
@@ -161,23 +167,19 @@ class Leader:
         if row is None:
             raise Lost("no leader row")
         taken = lease_now()  # after the database answered
-        while not self._partitions:
-            await conn.fetchval("SELECT 1")
-            await asyncio.sleep(0.1)
         names = [f"{found.topic}:{found.partition}" for found in self._partitions]
         horizon = Horizon(row["epoch"], taken, row["lease_max"] if row["epoch"] > 1 else 0.0, names, self._topics)
         self._pending, self._published, self._told = [], {}, 0
-        producer = make_producer(self._settings, transactional_id="consent-state")
-        await asyncio.wait_for(producer.start(), _DEADLINE)  # fences whoever led before: only now read the database
+        # Starting fences whoever led before: only then is the database read.
+        await _while_awake(conn, asyncio.wait_for(producer.start(), _DEADLINE))
         self._horizon = horizon
-        await self._write_barriers(producer, horizon.epoch)
+        await _while_awake(conn, self._write_barriers(producer, horizon.epoch))
         while not horizon.ready():
-            await conn.fetchval("SELECT 1")
             self._moved.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), 0.5)
-        await self._publish_again(producer)
-        return horizon, producer
+                await _while_awake(conn, asyncio.wait_for(self._moved.wait(), _TICK))
+        await _while_awake(conn, self._publish_again(producer))
+        return horizon
 
     async def _write_barriers(self, producer: AIOKafkaProducer, epoch: int) -> None:
         async with asyncio.timeout(_DEADLINE), producer.transaction():
@@ -337,6 +339,27 @@ class Leader:
             "positions": dict(self._topics.ends),
             "unconfirmed": len(self._pending),
         }
+
+
+async def _while_awake(conn: "asyncpg.Connection[asyncpg.Record]", work: Coroutine[Any, Any, Any]) -> None:
+    """Do `work` while keeping the lock's session awake: silence for two seconds would give the lock away."""
+    task = asyncio.create_task(work)
+    try:
+        while True:
+            await conn.fetchval("SELECT 1")
+            done, _ = await asyncio.wait({task}, timeout=_TICK)
+            if done:
+                task.result()
+                return
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(producer.stop(), 3.0)
 
 
 async def _still_ours(conn: AsyncConnection, epoch: int) -> None:
