@@ -54,9 +54,9 @@ class Bus:
 
     async def real_topic(self, topic: str, partitions: int = 12) -> None:
         """Make a topic of the real name, with its dead letters, where it is missing. It is shared, and stays."""
-        for one in (topic, f"{topic}.dlq"):
+        for one, number in ((topic, partitions), (f"{topic}.dlq", 1)):
             if (await self.admin.describe_topics([one]))[0]["error_code"]:
-                self.kafka.make_topic(one, partitions)
+                self.kafka.make_topic(one, number)
 
     async def ends(self, topic: str) -> dict[TopicPartition, int]:
         """Where a shared topic ends now: what a test puts there comes after it."""

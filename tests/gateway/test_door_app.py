@@ -144,9 +144,9 @@ def contracts(folder: Path) -> Path:
 def topics(kafka: stack.Kafka) -> None:
     there = kafka.admin.list_topics(timeout=5).topics
     for name, partitions in TOPICS.items():
-        for topic in (name, f"{name}.dlq"):
+        for topic, number in ((name, partitions), (f"{name}.dlq", 1)):
             if topic not in there:
-                kafka.make_topic(topic, partitions)
+                kafka.make_topic(topic, number)
 
 
 @asynccontextmanager

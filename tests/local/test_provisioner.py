@@ -166,7 +166,7 @@ async def test_a_service_may_do_on_each_topic_exactly_what_the_file_says(in_line
     password = (in_line.users / user).read_text()
     options = as_user(in_line, user, password)
     topics = [topic.name for topic in model.topics(DECLARED, (), 1)]
-    assert len(topics) >= 14
+    assert len(topics) >= 13
     found = {(topic, "write"): await may_write(options, topic) for topic in topics}
     found |= {(topic, "read"): await may_read(options, topic, f"{user}-try-{i}") for i, topic in enumerate(topics)}
     assert {pair for pair, allowed in found.items() if allowed} == said(user)
@@ -174,8 +174,8 @@ async def test_a_service_may_do_on_each_topic_exactly_what_the_file_says(in_line
 
 async def test_no_service_may_use_the_group_or_the_transactional_id_of_another(in_line: Settings) -> None:
     options = as_user(in_line, "notify", (in_line.users / "notify").read_text())
-    assert await may_read(options, "consent.events.v1", "notify-mine")
-    assert not await may_read(options, "consent.events.v1", "logbook")
+    assert await may_read(options, "gateway.notices.v1", "notify-mine")
+    assert not await may_read(options, "gateway.notices.v1", "logbook")
     producer = AIOKafkaProducer(**options, transactional_id="consent-leader")
     with pytest.raises(KafkaError, match=r"(?i)authoriz"):
         try:
@@ -210,7 +210,9 @@ def test_a_second_round_changes_nothing(in_line: Settings, caplog: pytest.LogCap
         reader.read(0)
         provisioner.agencies(reader)
         reader.close()
-    assert [record.message for record in caplog.records] == []
+    # The run's Kafka is shared: other tests leave entries of their own kind on the directory's topic.
+    done = [record.message for record in caplog.records if not record.message.startswith("an unreadable record")]
+    assert done == []
 
 
 async def test_an_agency_may_read_its_feed_and_write_its_inbox_and_nothing_else(

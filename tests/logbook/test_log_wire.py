@@ -55,7 +55,9 @@ async def bus(kafka: Kafka, postgres: Postgres, monkeypatch: pytest.MonkeyPatch)
     """Topics of this test alone in the place of the service's own."""
     async with open_bus(kafka, postgres.url("postgres")) as found:
         for name, partitions in (("TOPIC", 3), ("CONSENT_EVENTS", 3), ("DIRECTORY_STATE", 1)):
-            monkeypatch.setattr(messages, name, found.topic("logbook-test", partitions))
+            real, topic = getattr(messages, name), found.topic("logbook-test", partitions)
+            monkeypatch.setattr(messages, name, topic)
+            monkeypatch.setitem(messages.PUBLISHED, topic, messages.PUBLISHED.get(real, {}))
         yield found
 
 
