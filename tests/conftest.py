@@ -1,11 +1,19 @@
 """Fixtures that all tests share: the real PostgreSQL and Kafka of the run, and the check that nothing stays behind."""
 
+import signal
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from tests import stack
+
+
+def pytest_configure() -> None:
+    """A run that is told to end (a time limit, a machine's supervisor) ends what it started, as after Ctrl-C."""
+    # By way of SIGINT, which asyncio knows how to end a running loop by; a shell's background jobs ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -69,16 +69,13 @@ def test_a_part_starts_after_what_it_needs(house: House, run: Run) -> None:
 
 
 def test_stopping_ends_every_part_and_nothing_else(house: House, run: Run) -> None:
-    stranger = psutil.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         supervisor = run(house.supervisor(house.part("one"), house.part("two", last=True)))
         pids = list(supervisor.pids().values())
         supervisor.stop()
         assert not any(psutil.pid_exists(pid) for pid in pids)
-        assert stranger.is_running()
-    finally:
+        assert stranger.poll() is None
         stranger.kill()
-        stranger.wait()
 
 
 def test_a_paused_part_is_stopped_too(house: House, run: Run) -> None:
@@ -133,21 +130,20 @@ def test_only_one_start_at_a_time_has_the_folder(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_start_has_left_is_ended_and_a_stranger_with_its_id_is_not(tmp_path: Path) -> None:
-    left, stranger = (
-        psutil.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True) for _ in range(2)
-    )
-    try:
-        record = Record(tmp_path)
-        record.began("left", left.pid)
-        record.began("other", stranger.pid)
-        record._parts["other"] = (stranger.pid, stranger.create_time() - 100)
-        record._write()
-        threading.Thread(target=left.wait).start()  # reaped as init would
-        assert Record(tmp_path).end_leftovers() == ["left"]
-        assert stranger.is_running()
-        assert Record(tmp_path).end_leftovers() == []
-    finally:
-        for process in (left, stranger):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-            process.wait()
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with subprocess.Popen(sleep, start_new_session=True) as left, subprocess.Popen(sleep) as stranger:
+        reaper = threading.Thread(target=left.wait)  # reaped as init would
+        reaper.start()
+        try:
+            record = Record(tmp_path)
+            record.began("left", left.pid)
+            record.began("other", stranger.pid)
+            record._parts["other"] = (stranger.pid, psutil.Process(stranger.pid).create_time() - 100)
+            record._write()
+            assert Record(tmp_path).end_leftovers() == ["left"]
+            assert stranger.poll() is None
+            assert Record(tmp_path).end_leftovers() == []
+        finally:
+            left.kill()
+            stranger.kill()
+            reaper.join()

@@ -10,7 +10,6 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -76,17 +75,14 @@ class Stack:
         self.console.print(f"[green]ok[/green] {escape(line)}", highlight=False)
 
     def start(self) -> None:
-        """Start everything; when a part dies from now on, the main thread gets PartDied wherever it is."""
+        """Start everything. When a part dies from now on, the main thread is interrupted as by Ctrl-C, wherever it is:
+        an event loop ends in order by that, and `run` finds out why.
+        """
         began = time.monotonic()
         self.supervisor.start()
         self.write_world()
         main = threading.main_thread().ident or 0
-
-        def died(_: int, __: FrameType | None) -> None:
-            self.supervisor.check()
-
-        signal.signal(signal.SIGUSR1, died)
-        self.supervisor.on_trouble(lambda: signal.pthread_kill(main, signal.SIGUSR1))
+        self.supervisor.on_trouble(lambda: signal.pthread_kill(main, signal.SIGINT))
         self.tell(f"everything is up after {time.monotonic() - began:.1f} s")
 
     def write_world(self) -> None:
@@ -97,7 +93,7 @@ class Stack:
 
     def stop(self) -> None:
         """End everything; a second Ctrl-C does not keep it from that."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         self.console.print("stopping …")
         self._compiling.stop()
@@ -125,6 +121,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 while True:
                     signal.pause()
             return code
+        except KeyboardInterrupt:
+            stack.supervisor.check()
+            raise
         finally:
             stack.stop()
 

@@ -32,11 +32,8 @@ class Part:
     """Others talk to it until they end: it is stopped after them."""
 
 
-class PartDied(KeyboardInterrupt):
-    """A part ended that nobody had asked to; the text says which, how, and its last lines.
-
-    An interrupt, so that it ends whatever runs on top of the parts: an event loop would swallow a plain exception.
-    """
+class PartDied(Exception):
+    """A part ended that nobody had asked to; the text says which, how, and its last lines."""
 
 
 @dataclass(slots=True)
@@ -57,7 +54,7 @@ class Supervisor:
     def __init__(self, parts: Sequence[Part], tell: Tell, began: Callable[[str, int], None]) -> None:
         self._states = {part.name: _State(part) for part in parts}
         self._tell, self._began = tell, began
-        self._trouble: BaseException | None = None
+        self._trouble: Exception | None = None
         self._stopping = threading.Event()
         self._lock = threading.RLock()
         self._watch: threading.Thread | None = None
@@ -172,7 +169,7 @@ class Supervisor:
                     self._fail(PartDied(_how(state.part.name, child)))
                     self._interrupt()
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         with self._lock:
             if self._trouble is None and not self._stopping.is_set():
                 self._trouble = error

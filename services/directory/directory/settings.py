@@ -13,7 +13,7 @@ class Settings(chassis.Settings):
     hash_key: chassis.Key
     first_admin_code: SecretStr | None = None
     agency_bootstrap: str | None = None
-    confirmation_seconds: float = Field(default=3.0, ge=0.0, le=30.0)
+    confirmation_seconds: float = Field(default=5.0, ge=0.0, le=30.0)
     invitation_days: int = Field(default=14, ge=1, le=90)
 
     @field_validator("first_admin_code")

@@ -11,7 +11,16 @@ from prometheus_client import Counter
 
 from chassis.permit import LONGEST_SECONDS, Permit
 from chassis.problems import Problem, not_found
-from gateway.handlers.answers import JSON, PROBLEM, Answer, Asked, Part, problem_answer, service_unavailable
+from gateway.handlers.answers import (
+    JSON,
+    PROBLEM,
+    Answer,
+    Asked,
+    Part,
+    freshness_unknown,
+    problem_answer,
+    service_unavailable,
+)
 from gateway.handlers.forward import Given, Inner, Unreachable
 from gateway.model import cut as cutting
 from gateway.model.handles import Handles
@@ -54,7 +63,7 @@ class Owners:
 
     async def ask(self, asked: Asked, part: Part) -> Owned:
         """The owner's answer for this part. Problem when there is none that can be used."""
-        given = await self._given(self._inner(asked, part))
+        given = await self._given(self._inner(asked, part), leased=asked.route.lease)
         try:
             owned = self._owned(asked, part, given)
         except cutting.TooDeep:
@@ -74,6 +83,8 @@ class Owners:
         left = LONGEST_SECONDS
         if route.lease:
             left = min(left, self._lease.until - self._lease_now())
+            if left <= 0:
+                raise freshness_unknown()
         return Inner(
             service=route.service, method=route.method, target=f"{target}?{asked.query}" if asked.query else target,
             body=b"" if asked.body is None else msgspec.json.encode(asked.body),
@@ -95,11 +106,13 @@ class Owners:
             found[name] = person
         return found
 
-    async def _given(self, inner: Inner) -> Given:
+    async def _given(self, inner: Inner, *, leased: bool) -> Given:
         try:
             given = await self._services.ask(inner)
         except Unreachable:
             raise service_unavailable() from None
+        if given.status == 401 and leased and not self._lease.holds(self._lease_now()):
+            raise freshness_unknown()  # the signature ended with the lease, while the request was on its way
         if given.status == 401:
             _log.error("a service does not accept our signature", extra={"service": inner.service})
         if given.status >= 500 or given.status == 401:
