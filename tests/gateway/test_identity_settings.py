@@ -16,7 +16,9 @@ PRODUCTION: dict[str, Any] = {
 SHORT_KEY = RSAKey.generate_key(2048).as_dict(private=False)
 
 
-@pytest.mark.parametrize("settings", [{}, PRODUCTION, {"public_url": "https://samlogg.test.example"}, {"public_url": "http://[::1]:80"}])
+@pytest.mark.parametrize(
+    "settings", [{}, PRODUCTION, {"public_url": "https://samlogg.test.example"}, {"public_url": "http://[::1]:80"}]
+)
 def test_safe_settings_start(settings: dict[str, Any]) -> None:
     refuse_unsafe(TestSettings(**settings))
 

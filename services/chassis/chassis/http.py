@@ -7,6 +7,7 @@ import json
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+import msgspec
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from opentelemetry.sdk.trace import TracerProvider
@@ -42,17 +43,29 @@ def make_app(title: str, provider: TracerProvider, state: health.Health, lifespa
 
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys and no spaces: the same value always gives the same bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return msgspec.json.encode(value, order="sorted")
 
 
 def etag(representation: Any) -> str:
     """A strong entity tag over the representation as it was cut for its reader."""
-    return f'"{hashlib.sha256(canonical(representation)).hexdigest()[:32]}"'
+    return _tag(canonical(representation))
+
+
+def _tag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+class _Written(JSONResponse):
+    """JSON that is bytes already."""
+
+    def render(self, content: Any) -> bytes:
+        return bytes(content)
 
 
 def answer(representation: Any, status: int = 200, **headers: str) -> JSONResponse:
-    """The representation as JSON with its entity tag."""
-    return JSONResponse(representation, status_code=status, headers={"ETag": etag(representation), **headers})
+    """The representation as JSON with its entity tag; the tag is over the very bytes that are sent."""
+    body = canonical(representation)
+    return _Written(body, status, {"ETag": _tag(body), **headers})
 
 
 def require_match(if_match: str | None, representation: Any) -> None:

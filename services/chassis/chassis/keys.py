@@ -3,6 +3,7 @@
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -52,11 +53,19 @@ class SubjectKeys:
 
     async def open(self, subject: str, sealed: bytes, place: str = "") -> str:
         """The text; KeyGone when the key was destroyed or the bytes belong elsewhere."""
+        return (await self.opener(subject))(sealed, place)
+
+    async def opener(self, subject: str) -> Callable[[bytes, str], str]:
+        """What `open` does, as a plain function of sealed bytes and place, for many texts at once. Not to be kept."""
         key = await self._key(subject, make=False)
-        try:
-            return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], f"{subject}\0{place}".encode()).decode()
-        except InvalidTag as error:
-            raise KeyGone from error
+
+        def opened(sealed: bytes, place: str) -> str:
+            try:
+                return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], f"{subject}\0{place}".encode()).decode()
+            except InvalidTag as error:
+                raise KeyGone from error
+
+        return opened
 
     async def destroy(self, subject: str) -> None:
         """Destroy the key. Other replicas forget it within 30 s."""

@@ -25,6 +25,9 @@ _LOCK = 7_264_002
 _BATCH = 500
 _SEND_SECONDS = 10.0
 _POLL_SECONDS = 0.5
+_WAITED_OUT = (
+    OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, KafkaError
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 _relayed = Counter("samlogg_outbox_relayed_total", "Outbox rows that Kafka has acknowledged")
 _age = Gauge("samlogg_outbox_oldest_seconds", "Age of the oldest row the relay has not published")
@@ -86,7 +89,7 @@ class Relay:
             try:
                 await self._session()
                 wait = 0.2
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError) as error:
+            except _WAITED_OUT as error:
                 self._health.trouble("outbox", type(error).__name__)
                 _log.warning("outbox relay waits", extra={"error": type(error).__name__})
                 await asyncio.sleep(wait)

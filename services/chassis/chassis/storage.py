@@ -1,16 +1,19 @@
 """PostgreSQL: one engine per process, migrations at start, and sessions that cannot hang."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData, event, exc, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _MIGRATION_LOCK = 7_264_001
+_TRUSTED_SECONDS = 5.0
 _TIMEOUTS = {
     "statement_timeout": "15000",
     "lock_timeout": "10000",
@@ -20,10 +23,40 @@ _TIMEOUTS = {
 
 def make_engine(url: str, *, pool_size: int = 8) -> AsyncEngine:
     """An engine whose statements, locks and idle transactions all end by themselves. Opens nothing yet."""
-    return create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, pool_timeout=5, pool_pre_ping=True,
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=5, hide_parameters=True,
         connect_args={"timeout": 5, "command_timeout": 20, "server_settings": _TIMEOUTS},
     )  # fmt: skip
+    _only_living(engine)
+    return engine
+
+
+def _only_living(engine: AsyncEngine) -> None:
+    """Hand out no connection that is known to be closed, nor one that lay idle for seconds and does not answer.
+
+    Asking each time (`pool_pre_ping`) costs three round trips, more than most queries. What dies unseen within those
+    seconds fails one request; the engine then throws away the whole pool, as after a failed question.
+    """
+    dialect = engine.dialect
+
+    def returned(_: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def taken(connection: Any, record: Any, _: Any) -> None:
+        since = record.info.get("idle_since")
+        if since is None:
+            return
+        try:
+            gone = connection.driver_connection.is_closed()
+            if not gone and time.monotonic() - since > _TRUSTED_SECONDS:
+                gone = not dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise exc.InvalidatePoolError from error
+        if gone:
+            raise exc.InvalidatePoolError
+
+    event.listen(engine.sync_engine, "checkin", returned)
+    event.listen(engine.sync_engine, "checkout", taken)
 
 
 async def raw_connection(url: str, *, idle_timeout: str | None = None) -> "asyncpg.Connection[asyncpg.Record]":

@@ -1,6 +1,6 @@
 """What can be done with a log: one function each, all in the caller's transaction. None of them commits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -137,10 +137,11 @@ async def plan_measure(
     """Add a measure that points at a goal the planner may see; gives its id."""
     found, by = await storage.lock_log(work.conn, work.subject), await work.author()
     model.may_write(work.permit, category)
-    aim = await storage.one_item(work.conn, work.permit, goal)
-    if aim is None or aim[0].kind != model.GOAL:
+    sealed = await storage.one_item(work.conn, work.permit, goal)
+    aim = None if sealed is None else sealed.item()
+    if aim is None or aim.kind != model.GOAL:
         raise model.GoalUnknown
-    towards = model.Reference(aim[0].id, aim[0].category, aim[0].at)
+    towards = model.Reference(aim.id, aim.category, aim.at)
     draft = Item(work.new_id(), model.MEASURE, category, work.now, by, title, goal=towards)
     planned = model.plan_measure(draft, evaluate_on, work.now.date())
     participants = await storage.participants(work.conn, work.subject, work.now)
@@ -201,10 +202,11 @@ async def _change(work: Work, found: Log, after: Item, by: Author, event: str) -
 
 async def _measure(work: Work, measure: str, check: Callable[[Item], None]) -> Item | None:
     sealed = await storage.one_item(work.conn, work.permit, measure)
-    if sealed is None or sealed[0].kind != model.MEASURE:
+    found = None if sealed is None else sealed.item()
+    if found is None or found.kind != model.MEASURE:
         return None
-    check(sealed[0])
-    return sealed[0]
+    check(found)
+    return found
 
 
 async def _add(work: Work, found: Log, new: Item, event: str) -> None:
@@ -242,10 +244,9 @@ async def log_view(conn: AsyncConnection, keys: SubjectKeys, permit: Permit, now
     found = await storage.current_log(conn, permit.subject)
     if found is None or not model.may_read_log(permit):
         return None
-    levels = [
-        replace(change, reason=await _opened(keys, permit.subject, "level_change.reason", change.id, sealed or None))
-        for change, sealed in await storage.level_history(conn, permit, found.id)
-    ]
+    history = await storage.level_history(conn, permit, found.id)
+    words = await _words(keys, permit.subject, needed=any(sealed for _, sealed in history))
+    levels = [replace(change, reason=words("level_change.reason", change.id, sealed)) for change, sealed in history]
     knows = permit.allows(model.PARTICIPANTS)
     return LogView(
         found,
@@ -261,7 +262,7 @@ async def log_view(conn: AsyncConnection, keys: SubjectKeys, permit: Permit, now
 async def read_item(conn: AsyncConnection, keys: SubjectKeys, permit: Permit, item_id: str) -> Item | None:
     """The item with its words, if the permit leaves it."""
     sealed = await storage.one_item(conn, permit, item_id)
-    return None if sealed is None else await _with_words(keys, permit.subject, sealed)
+    return None if sealed is None else (await _with_words(keys, permit.subject, [sealed]))[0]
 
 
 async def read_items(
@@ -276,26 +277,36 @@ async def read_items(
 ) -> tuple[list[Item], bool]:
     """At most `limit` items that the permit leaves, in the order they were written, and whether there are more."""
     found = await storage.some_items(conn, permit, kind, due_by, after, limit + 1)
-    return [await _with_words(keys, permit.subject, sealed) for sealed in found[:limit]], len(found) > limit
+    return await _with_words(keys, permit.subject, found[:limit]), len(found) > limit
 
 
-async def _with_words(keys: SubjectKeys, subject: str, sealed: storage.Sealed) -> Item:
-    found, title, text = sealed
-    return replace(
-        found,
-        title=await _opened(keys, subject, "item.title", found.id, title),
-        text=await _opened(keys, subject, "item.text", found.id, text),
-    )
+async def _with_words(keys: SubjectKeys, subject: str, found: Sequence[storage.Sealed]) -> list[Item]:
+    """The items with their words: the subject's key is fetched once, and only if something is sealed."""
+    words = await _words(keys, subject, needed=any(each.title or each.text for each in found))
+    return [
+        each.item(words("item.title", each.id, each.title), words("item.text", each.id, each.text)) for each in found
+    ]
 
 
-async def _opened(keys: SubjectKeys, subject: str, column: str, row: str, sealed: bytes | None) -> str | None:
-    """The words, or None where there are none or their key was destroyed (rule 12)."""
-    if sealed is None:
-        return None
+async def _words(keys: SubjectKeys, subject: str, *, needed: bool) -> Callable[[str, str, bytes | None], str | None]:
+    """Opens the words of a column and row; None where there are none or their key was destroyed (rule 12).
+
+    needed: is there anything to open? The keys are not asked for nothing.
+    """
     try:
-        return await keys.open(subject, sealed, _place(column, row))
+        opened = await keys.opener(subject) if needed else None
     except KeyGone:
-        return None
+        opened = None
+
+    def words(column: str, row: str, sealed: bytes | None) -> str | None:
+        if not sealed or opened is None:
+            return None
+        try:
+            return opened(sealed, _place(column, row))
+        except KeyGone:
+            return None
+
+    return words
 
 
 def _place(column: str, row: str) -> str:

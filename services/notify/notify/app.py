@@ -32,9 +32,7 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _MAILERS = 2
 
 
-def create_app(
-    settings: Settings, *, clock: Clock | None = None, mailer: handlers.Mailer | None = None
-) -> FastAPI:
+def create_app(settings: Settings, *, clock: Clock | None = None, mailer: handlers.Mailer | None = None) -> FastAPI:
     """The service, not started; opens nothing before its lifespan begins."""
     provider = tracing.setup(SERVICE, settings.replica)
     now = (clock or Clock()).now

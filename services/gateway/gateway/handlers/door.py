@@ -305,5 +305,3 @@ def _told(route: Route, refusal: Refusal) -> Problem:
 def _looked_at(task: "asyncio.Future[None]") -> None:
     if not task.cancelled():
         task.exception()
-
-

@@ -1,11 +1,13 @@
 """Items and the one query that fetches them. What fetches content demands a Permit and is cut to it in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, false, insert, or_, select, update
+from sqlalchemy import DateTime, RowMapping, Select, String, bindparam, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.permit import Permit
@@ -54,49 +56,124 @@ async def change_item(conn: AsyncConnection, changed: Item) -> None:
     await conn.execute(update(item).where(item.c.id == changed.id).values(values))
 
 
-def _left_by(permit: Permit) -> ColumnElement[bool]:
-    """Rows that the permit leaves: one of its categories, as far back as that cell reaches."""
-    cells = []
-    for cell in permit.cells:
-        if cell.category in model.SYSTEM_CATEGORIES:
-            continue
-        same = item.c.category == cell.category
-        if cell.back is not None:
-            same = and_(same, item.c.at >= datetime.fromtimestamp(cell.back, UTC))
-        cells.append(same)
-    return or_(false(), *cells)
+# Queries are built once: building one costs more than asking it.
+_cell = (
+    func.unnest(bindparam("categories", type_=ARRAY(String)), bindparam("backs", type_=ARRAY(DateTime(timezone=True))))
+    .table_valued("category", "back")
+    .render_derived(name="cell")
+)
+_subject = item.c.subject == bindparam("subject")
+_left = (
+    select(1)
+    .select_from(_cell)
+    .where(_cell.c.category == item.c.category, or_(_cell.c.back.is_(None), _cell.c.back <= item.c.at))
+    .exists()
+)
+"""Rows that the permit leaves: one of its categories, as far back as that cell reaches. Takes what `_cut` gives."""
 
 
-_goal, _measure = item.alias("goal_"), item.alias("measure_")
+def _cut(permit: Permit) -> dict[str, Any]:
+    """Subject and cells; nothing is written under a system category, so none of those is a right to content."""
+    cells = [cell for cell in permit.cells if cell.category not in model.SYSTEM_CATEGORIES]
+    backs = [None if cell.back is None else datetime.fromtimestamp(cell.back, UTC) for cell in cells]
+    return {"subject": permit.subject, "categories": [cell.category for cell in cells], "backs": backs}
 
 
-def _items(permit: Permit) -> Select[Any]:
-    """The one query for content: cut by the permit, with what decides whether goal and measure may be mentioned."""
-    return (
-        select(
-            item,
-            _goal.c.category.label("goal_category"),
-            _goal.c.at.label("goal_at"),
-            _measure.c.category.label("measure_category"),
-            _measure.c.at.label("measure_at"),
-            holder.c.service.label("holder_service"),
-        )
-        .join(log, log.c.id == item.c.log)
-        .join(holder, holder.c.id == log.c.holder)
-        .outerjoin(_goal, _goal.c.id == item.c.goal)
-        .outerjoin(_measure, _measure.c.id == item.c.measure)
-        .where(item.c.subject == permit.subject, _left_by(permit))
+_goal, _measure, _last = item.alias("goal_"), item.alias("measure_"), item.alias("last_")
+
+
+_items = (
+    select(
+        item,
+        _goal.c.category.label("goal_category"),
+        _goal.c.at.label("goal_at"),
+        _measure.c.category.label("measure_category"),
+        _measure.c.at.label("measure_at"),
+        holder.c.service.label("holder_service"),
     )
+    .join(log, log.c.id == item.c.log)
+    .join(holder, holder.c.id == log.c.holder)
+    .outerjoin(_goal, _goal.c.id == item.c.goal)
+    .outerjoin(_measure, _measure.c.id == item.c.measure)
+    .where(_subject, _left)
+)
+"""The one query for content: cut by the permit, with what decides whether goal and measure may be mentioned."""
+
+_one = _items.where(item.c.id == bindparam("item"))
+_next_evaluation = (
+    select(item.c.evaluate_on)
+    .where(_subject, _left, item.c.evaluate_on.is_not(None))
+    .order_by(item.c.evaluate_on)
+    .limit(1)
+)
 
 
-Sealed = tuple[Item, bytes | None, bytes | None]
-"""An item without its words, its sealed title, its sealed text."""
+@cache
+def _some(*, kind: bool, due_by: bool, after: bool) -> Select[Any]:
+    """The list under each of its filters that is asked for."""
+    query = _items
+    if kind:
+        query = query.where(item.c.kind == bindparam("kind"))
+    if due_by:
+        query = query.where(item.c.evaluate_on <= bindparam("due_by"))
+    if after:
+        mine = (_last.c.id == bindparam("after"), _last.c.subject == bindparam("subject"))
+        query = query.where(item.c.number > select(_last.c.number).where(*mine).scalar_subquery())
+    return query.order_by(item.c.number).limit(bindparam("limit"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An item as it lies there: its title and text are sealed."""
+
+    row: RowMapping
+
+    @property
+    def id(self) -> str:
+        """The item's id."""
+        return str(self.row["id"])
+
+    @property
+    def title(self) -> bytes | None:
+        """The sealed title."""
+        return cast("bytes | None", self.row["title"])
+
+    @property
+    def text(self) -> bytes | None:
+        """The sealed text."""
+        return cast("bytes | None", self.row["text"])
+
+    def item(self, title: str | None = None, text: str | None = None) -> Item:
+        """The item with these words, or without any."""
+        row = self.row
+        return Item(
+            row["id"],
+            row["kind"],
+            row["category"],
+            row["at"],
+            author_of(row),
+            title,
+            text,
+            goal=_reference(row["goal"], row["goal_category"], row["goal_at"]),
+            measure=_reference(row["measure"], row["measure_category"], row["measure_at"]),
+            state=row["state"],
+            responsible=row["responsible"],
+            accepted_at=row["accepted_at"],
+            evaluate_on=row["evaluate_on"],
+            outcome=row["outcome"],
+            version=row["version"],
+            holder=row["holder_service"],
+        )
+
+
+def _reference(item_id: str | None, category: str, at: datetime) -> Reference | None:
+    return None if item_id is None else Reference(item_id, category, at)
 
 
 async def one_item(conn: AsyncConnection, permit: Permit, item_id: str) -> Sealed | None:
     """The item, if the permit leaves it. None for one that is not there and for one of another category alike."""
-    row = (await conn.execute(_items(permit).where(item.c.id == item_id))).mappings().first()
-    return None if row is None else _item(row)
+    row = (await conn.execute(_one, {**_cut(permit), "item": item_id})).mappings().first()
+    return None if row is None else Sealed(row)
 
 
 async def some_items(
@@ -106,47 +183,14 @@ async def some_items(
 
     due_by: only measures whose next evaluation is on that day or before.
     """
-    query = _items(permit)
-    if kind is not None:
-        query = query.where(item.c.kind == kind)
-    if due_by is not None:
-        query = query.where(item.c.evaluate_on <= due_by)
-    if after is not None:
-        last = select(item.c.number).where(item.c.id == after, item.c.subject == permit.subject).scalar_subquery()
-        query = query.where(item.c.number > last)
-    rows = (await conn.execute(query.order_by(item.c.number).limit(limit))).mappings()
-    return [_item(row) for row in rows]
+    filters = {"kind": kind, "due_by": due_by, "after": after}
+    query = _some(kind=kind is not None, due_by=due_by is not None, after=after is not None)
+    given = {name: value for name, value in filters.items() if value is not None}
+    rows = (await conn.execute(query, {**_cut(permit), **given, "limit": limit})).mappings()
+    return [Sealed(row) for row in rows]
 
 
 async def next_evaluation(conn: AsyncConnection, permit: Permit) -> date | None:
     """The earliest evaluation date among the measures that the permit leaves, or None."""
-    query = (
-        select(item.c.evaluate_on)
-        .where(item.c.subject == permit.subject, _left_by(permit), item.c.evaluate_on.is_not(None))
-        .order_by(item.c.evaluate_on)
-        .limit(1)
-    )
-    found: date | None = (await conn.execute(query)).scalar()
+    found: date | None = (await conn.execute(_next_evaluation, _cut(permit))).scalar()
     return found
-
-
-def _item(row: RowMapping) -> Sealed:
-    found = Item(
-        row["id"],
-        row["kind"],
-        row["category"],
-        row["at"],
-        author_of(row),
-        state=row["state"],
-        responsible=row["responsible"],
-        accepted_at=row["accepted_at"],
-        evaluate_on=row["evaluate_on"],
-        outcome=row["outcome"],
-        version=row["version"],
-        holder=row["holder_service"],
-    )
-    if row["goal"] is not None:
-        found = replace(found, goal=Reference(row["goal"], row["goal_category"], row["goal_at"]))
-    if row["measure"] is not None:
-        found = replace(found, measure=Reference(row["measure"], row["measure_category"], row["measure_at"]))
-    return found, row["title"], row["text"]

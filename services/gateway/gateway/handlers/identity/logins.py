@@ -95,9 +95,7 @@ class Logins:
         joint = "&" if "?" in metadata.authorization else "?"
         return Begun(metadata.authorization + joint + urlencode(asked), browser)
 
-    async def finish(
-        self, answer: Mapping[str, str], browser: str | None, session: str | None, now: float
-    ) -> LoggedIn:
+    async def finish(self, answer: Mapping[str, str], browser: str | None, session: str | None, now: float) -> LoggedIn:
         """What the provider's answer is worth. Problem 401 or 403 with the reason, and then there is no session.
 
         The login is taken out of the database first, whatever comes of it: no answer counts twice, and an answer that

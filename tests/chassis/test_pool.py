@@ -1,0 +1,89 @@
+"""What the pool hands out: a living connection, without a question for each."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis import storage
+from tests.stack import Postgres
+
+_CUT_OFF = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid()"
+)
+
+
+@pytest.fixture(scope="module")
+def url(postgres: Postgres) -> str:
+    return postgres.fresh_database("pool")
+
+
+@pytest_asyncio.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    found = storage.make_engine(url, pool_size=1)
+    yield found
+    await found.dispose()
+
+
+async def _backend(engine: AsyncEngine) -> int:
+    async with engine.connect() as conn:
+        return int((await conn.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+def _count_questions(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, failure: Exception | None = None
+) -> list[Any]:
+    asked: list[Any] = []
+    ping = engine.dialect.do_ping
+
+    def counted(connection: Any) -> bool:
+        asked.append(connection)
+        if failure is not None:
+            raise failure
+        return ping(connection)
+
+    monkeypatch.setattr(engine.dialect, "do_ping", counted)
+    return asked
+
+
+async def test_a_connection_that_the_server_ended_is_not_handed_out(url: str, engine: AsyncEngine) -> None:
+    first = await _backend(engine)
+    other = await storage.raw_connection(url)
+    try:
+        await other.execute(_CUT_OFF)
+    finally:
+        await other.close()
+    assert await _backend(engine) != first
+
+
+async def test_a_connection_in_use_a_moment_ago_is_not_asked(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = _count_questions(engine, monkeypatch)
+    first = await _backend(engine)
+    assert await _backend(engine) == first
+    assert asked == []
+
+
+async def test_an_idle_connection_is_asked_and_kept_when_it_answers(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_TRUSTED_SECONDS", -1.0)
+    asked = _count_questions(engine, monkeypatch)
+    first = await _backend(engine)
+    assert await _backend(engine) == first
+    assert len(asked) == 1
+
+
+async def test_an_idle_connection_that_does_not_answer_is_replaced(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_TRUSTED_SECONDS", -1.0)
+    first = await _backend(engine)
+    asked = _count_questions(engine, monkeypatch, engine.dialect.loaded_dbapi.OperationalError("gone"))
+    assert await _backend(engine) != first
+    assert len(asked) == 1
