@@ -25,7 +25,6 @@ from chassis.outbox import Relay
 from chassis.permit import signed_request
 from chassis.storage import make_engine, migrate
 from consent import api, messages, storage, subscribers
-from consent.handlers import leader
 from consent.handlers.changes import Confirmations
 from consent.handlers.leader import Leader
 from consent.handlers.people import Registry
@@ -84,7 +83,7 @@ def create_app(
     app.include_router(
         api.router(api.Parts(engine, office, confirmations, verified, business, secret, settings.confirmation_seconds))
     )
-    app.include_router(leader.routes(leading, verified))
+    app.include_router(api.leases(leading, verified))
     api.install(app)
     app.state.broker = declare(settings, provider)
     return app

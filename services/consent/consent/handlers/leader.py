@@ -4,15 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse
 from prometheus_client import Gauge
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,8 +21,6 @@ from chassis.clock import Clock, lease_now
 from chassis.health import Health
 from chassis.kafka import from_beginning, make_consumer, make_producer, partitions_of
 from chassis.outbox import announce
-from chassis.permit import Signed
-from chassis.problems import Problem
 from chassis.storage import raw_connection
 from consent import storage
 from consent.handlers import changes, state
@@ -371,32 +367,3 @@ async def _still_ours(conn: AsyncConnection, epoch: int) -> None:
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     inner = group.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
-
-
-class _Heartbeat(msgspec.Struct, forbid_unknown_fields=True):
-    incarnation: str
-    positions: dict[str, tuple[int, int]]
-
-
-def routes(leader: Leader, signed: Any) -> APIRouter:
-    """POST /inner/heartbeat for gateways and GET /inner/leader for operators. `signed` is the chassis dependency."""
-    router = APIRouter(include_in_schema=False)
-
-    @router.post("/inner/heartbeat")
-    async def heartbeat(request: Request, by: Annotated[Signed, Depends(signed)]) -> JSONResponse:
-        if by.actor.kind != "gateway":
-            raise Problem(403, "not-allowed", "Only gateways ask for leases.")
-        try:
-            asked = msgspec.json.decode(await request.body(), type=_Heartbeat)
-        except msgspec.MsgspecError as error:
-            raise Problem(422, "invalid", "This is not a heartbeat.") from error
-        seconds = await leader.heartbeat(asked.incarnation, asked.positions)
-        if seconds is None:
-            return JSONResponse({"leader": await leader.address()}, status_code=421)
-        return JSONResponse({"lease": seconds})
-
-    @router.get("/inner/leader")
-    async def summary() -> dict[str, Any]:
-        return leader.summary()
-
-    return router
