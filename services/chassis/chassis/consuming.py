@@ -87,8 +87,11 @@ async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 
     """Until cancelled: ready only while every partition moves or is at its end. Positions are asked of the broker.
 
     every, patience: seconds between two looks, and without movement before it counts as trouble.
+    TimeoutError when a position cannot be had for so long: a first reset that failed is never tried again by the client
+    (DECISIONS.md 7), so the consumer must be made anew.
     """
     loop = asyncio.get_running_loop()
+    blind_since: float | None = None
     moved: dict[tuple[int, TopicPartition], tuple[int, float]] = {}
     assigned = False
     task = asyncio.current_task()
@@ -99,8 +102,11 @@ async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 
             assigned = assigned or all(consumer.assignment() for consumer in _consumers(broker))
         except (KafkaError, OSError) as error:
             health.trouble(PART, type(error).__name__)
+            blind_since = blind_since or loop.time()
+            if isinstance(error, TimeoutError) and loop.time() - blind_since > patience:
+                raise
         else:
-            now = loop.time()
+            blind_since, now = None, loop.time()
             if not assigned:
                 health.trouble(PART, "no partitions yet")
                 await asyncio.sleep(0.1)

@@ -124,9 +124,10 @@ async def _described(settings: Settings, topics: Sequence[str]) -> list[dict[str
 async def from_beginning(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
     """Assign the partitions and start at their first records.
 
-    The offsets are asked for here, with retries: aiokafka's own reset gives up for good when it meets a broker that is
-    just becoming the leader, and then reads nothing without saying so.
+    The offsets are asked for before, with retries, and set in the step that assigns. Left to aiokafka's own reset, a
+    broker that is just becoming the leader stops the reader for good: the reset fails once and nothing wakes it again.
     """
+    offsets = await consumer.beginning_offsets(partitions)
     consumer.assign(partitions)
-    for partition, offset in (await consumer.beginning_offsets(partitions)).items():
-        consumer.seek(partition, offset)
+    for partition in partitions:
+        consumer.seek(partition, offsets[partition])

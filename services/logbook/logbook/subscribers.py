@@ -16,7 +16,7 @@ from chassis.clock import from_rfc3339
 from chassis.delivery import Delivery
 from chassis.events import BadEvent, decode
 from chassis.health import Health
-from chassis.kafka import declare, make_broker, make_consumer, make_router, partitions_of, subscription
+from chassis.kafka import declare, from_beginning, make_broker, make_consumer, make_router, partitions_of, subscription
 from chassis.settings import Settings
 from logbook import handlers, messages
 from logbook.model import Guide, Guides
@@ -99,8 +99,7 @@ async def follow_guides(settings: Settings, guides: Guides, health: Health) -> N
 
 
 async def _follow(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], guides: Guides, health: Health) -> None:
-    consumer.assign(partitions)
-    await consumer.seek_to_beginning(*partitions)
+    await from_beginning(consumer, partitions)
     ends = await consumer.end_offsets(partitions)
     while True:
         batch = await consumer.getmany(timeout_ms=200)

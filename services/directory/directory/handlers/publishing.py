@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import events, tracing
 from chassis.health import Health
-from chassis.kafka import make_consumer, make_producer
+from chassis.kafka import from_beginning, make_consumer, make_producer
 from chassis.storage import raw_connection
 from directory import storage
 from directory.messages import STATE_TOPIC, STATE_TYPE, state_of
@@ -139,8 +139,7 @@ class Publisher:
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 await consumer.start()
-                consumer.assign([partition])
-                await consumer.seek_to_beginning(partition)
+                await from_beginning(consumer, [partition])
                 end = (await consumer.end_offsets([partition]))[partition]
                 while await consumer.position(partition) < end:
                     found = await consumer.getmany(partition, timeout_ms=200)
