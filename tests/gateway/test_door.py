@@ -424,3 +424,14 @@ async def test_a_list_of_everybody_that_is_too_long_says_so_instead_of_leaving_s
     async with rig(world) as door:
         with pytest.raises(Problem, match="too-many"):
             door.door.relations(TOKENS["teacher"].actor)
+
+
+async def test_a_query_that_the_owner_turns_down_is_told_and_is_no_empty_list() -> None:
+    async with rig() as door:
+
+        async def turned_down(_: Inner) -> Given:
+            return given({"type": "urn:samlogg:problem:invalid", "title": "No.", "status": 422}, 422)
+
+        door.services.reply = turned_down
+        told = await door.ask("guardian", "GET", "/me/items?limit=9999")
+        assert (told.status, told.json["type"]) == (422, "urn:samlogg:problem:invalid")

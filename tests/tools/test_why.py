@@ -105,7 +105,7 @@ def test_without_the_file_the_command_says_so_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--world", str(tmp_path / "none"), "why"]) == 2
-    assert "is the system up?" in capsys.readouterr().err
+    assert "Nothing runs here" in capsys.readouterr().err
 
 
 def test_a_file_without_parts_is_refused(tmp_path: Path) -> None:

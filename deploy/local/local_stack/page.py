@@ -48,9 +48,10 @@ def _address(site: Site, part: str) -> str:
 def _who(site: Site) -> list[str]:
     claims = '{"pid": "<synthetic national id>", "acr": "idporten-loa-high"}'
     return [
-        f"citizens: {site.url('gateway-1')}/login?as=citizen, claims {claims}",
-        f'staff:    {site.url("gateway-1")}/login?as=staff, user of your choice, claims {{"acr": "high"}};',
-        "          the first administrator redeems the code in " + str(site.vault.path("first-admin-code")),
+        f"citizens: {site.url('gateway-1')}/login?as=citizen&next=/me, claims {claims}",
+        f"staff:    {site.url('gateway-1')}/login?as=staff&next=/session,",
+        '          user of your choice, claims {"acr": "high"};',
+        "          the first administrator redeems, once, the code in " + str(site.vault.path("first-admin-code")),
         "machines: a client for each agency of the district, by JWT grant at the machines' issuer",
     ]
 

@@ -80,7 +80,7 @@ def install(app: FastAPI) -> None:
         return respond(error)
 
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        found = [{"where": _where(e["loc"]), "what": e["type"]} for e in error.errors()]
+        found = [{"where": _where(e["loc"], e["type"]), "what": e["type"]} for e in error.errors()]
         return respond(Problem(422, "invalid", "The request does not have the right form.", errors=found))
 
     async def framework(_: Request, error: HTTPException) -> JSONResponse:
@@ -98,6 +98,9 @@ def install(app: FastAPI) -> None:
     app.exception_handler(Exception)(unexpected)
 
 
-def _where(loc: tuple[Any, ...] | list[Any]) -> str:
-    """A path of field names. An unknown field's own name is the caller's input, so only its parent is told."""
-    return "/".join("item" if isinstance(part, int) else str(part) for part in loc[:-1] or loc)
+def _where(loc: tuple[Any, ...] | list[Any], what: str) -> str:
+    """A path of field names. Parameters and missing fields are named by the schema; in a body the last name may be the
+    caller's own input (an unknown field, a key of a map), so there only its parent is told.
+    """
+    ours = loc[0] != "body" or what == "missing"
+    return "/".join("item" if isinstance(part, int) else str(part) for part in (loc if ours else loc[:-1] or loc))

@@ -38,4 +38,4 @@ def read(path: str | None) -> Running:
             parts[str(found["parts"]["gateways"][number])] = str(address).rstrip("/")
         return Running(parts, str(found.get("zipkin", "")).rstrip("/"))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise NotRunningError(f"{file} does not say what runs ({type(error).__name__}); is the system up?") from error
+        raise NotRunningError(f"Nothing runs here: {file} does not say where. Start it with `make demo`.") from error

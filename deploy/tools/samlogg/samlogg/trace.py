@@ -44,6 +44,8 @@ def fetch(zipkin: str, trace: str, timeout: float = 5.0) -> list[Span]:
         raise NoTraceError("Zipkin does not answer.") from error
     if answer.status_code == httpx.codes.NOT_FOUND:
         raise NoTraceError("Zipkin has no trace with this id; it may not have been sampled.")
+    if answer.status_code == httpx.codes.BAD_REQUEST:
+        raise NoTraceError("This is no trace id: it has 32 hexadecimal digits.")
     answer.raise_for_status()
     return [read(one) for one in answer.json()]
 

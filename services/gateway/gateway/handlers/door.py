@@ -240,6 +240,10 @@ class Door:
             if isinstance(failed, BaseException):
                 self.hold_back(Answer(503, b"", parts=[part for part, _ in done]), "service-unavailable")
                 raise failed
+        parts = [part for part, _ in done]
+        for _, owned in done:
+            if owned.status not in (200, 404):  # the caller's own mistake in the query, and not an empty list
+                return Answer(owned.status, owned.body, dict(owned.headers), parts)
         items = [
             {"subject": self._handle(asked, part.question), "answer": msgspec.Raw(owned.body)}
             for part, owned in done
@@ -247,7 +251,7 @@ class Door:
         ]
         following = self._handle(asked, allowed[-1][0]) if more else None
         body = msgspec.json.encode({"items": items, "next": following})
-        return Answer(200, body, {"content-type": JSON}, [part for part, _ in done])
+        return Answer(200, body, {"content-type": JSON}, parts)
 
     def _handle(self, asked: Asked, question: Question) -> str:
         return self._handles.to_handle(asked.audience, question.subject or "")
