@@ -433,5 +433,5 @@ async def test_a_query_that_the_owner_turns_down_is_told_and_is_no_empty_list() 
             return given({"type": "urn:samlogg:problem:invalid", "title": "No.", "status": 422}, 422)
 
         door.services.reply = turned_down
-        told = await door.ask("guardian", "GET", "/me/items?limit=9999")
+        told = await door.ask("teacher", "GET", "/me/items?limit=9999")
         assert (told.status, told.json["type"]) == (422, "urn:samlogg:problem:invalid")
