@@ -4,6 +4,7 @@ BENCH="deciding relaying" runs some parts only.
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -36,6 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all when none is named")
     failed = False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to stop, it ends what it started
     for name in parser.parse_args().parts or PARTS:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         for figure in PARTS[name]():
