@@ -17,6 +17,7 @@ from chassis import events, tracing
 from chassis.clock import from_rfc3339
 from chassis.health import Health
 from chassis.kafka import make_producer
+from chassis.kafka import stop as stop_producer
 from chassis.settings import Settings
 from chassis.storage import raw_connection
 
@@ -115,7 +116,7 @@ class Relay:
         finally:
             conn.terminate()
             if producer is not None:
-                await _stop(producer)
+                await stop_producer(producer)
 
     def _wake(self, *_: object) -> None:
         self._woken.set()
@@ -155,9 +156,3 @@ async def _publish(producer: AIOKafkaProducer, rows: list[asyncpg.Record]) -> No
                 )  # fmt: skip
             )
     await asyncio.gather(*sent)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop without waiting for a broker that is away: unacknowledged rows are still in the table."""
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(producer.stop(), 3.0)

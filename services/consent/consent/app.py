@@ -1,7 +1,5 @@
 """Wiring: consent's parts, built from its settings. Nothing is opened before the app starts."""
 
-import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,10 +8,8 @@ from pathlib import Path
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 from opentelemetry.sdk.trace import TracerProvider
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import idempotency, kafka, logs, tracing
+from chassis import housekeeping, kafka, logs, tracing
 from chassis.clock import Clock
 from chassis.delivery import Delivery
 from chassis.health import Health
@@ -34,7 +30,6 @@ from consent.settings import Settings
 
 SERVICE = "consent"
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
-_log = logging.getLogger(__name__)
 
 
 def create_app(
@@ -64,7 +59,7 @@ def create_app(
             await migrate(engine, MIGRATIONS)
             await keys.prepare()
             tasks.start("confirmations", confirmations.run())
-            tasks.start("housekeeping", _forget(engine, business))
+            tasks.start("housekeeping", housekeeping.forget(engine, business.now, keys=storage.idempotency))
             if bus:
                 delivery = Delivery(SERVICE, now=business.now)
                 tasks.start("outbox", Relay(settings, health).run())
@@ -92,17 +87,6 @@ def create_app(
 def declare(settings: Settings, provider: TracerProvider) -> KafkaBroker:
     """For AsyncAPI: what consent publishes. Never started: relay and leader publish, and consumers are batches."""
     return kafka.declare(make_broker(settings, provider), messages.PUBLISHED)
-
-
-async def _forget(engine: AsyncEngine, clock: Clock) -> None:
-    """Once an hour: idempotency keys after 48 hours."""
-    while True:
-        try:
-            async with engine.begin() as conn:
-                await idempotency.forget_before(conn, storage.idempotency, clock.now() - idempotency.KEPT)
-        except (SQLAlchemyError, OSError) as error:
-            _log.warning("housekeeping waits", extra={"error": type(error).__name__})
-        await asyncio.sleep(3600)
 
 
 def set_up_logs(settings: Settings) -> None:

@@ -1,7 +1,5 @@
 """Wiring: what the directory is made of, and the order in which it starts and stops."""
 
-import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,10 +7,9 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import idempotency, inbox, tracing
+from chassis import housekeeping, tracing
 from chassis.clock import Clock
 from chassis.consuming import PART as CONSUMER
 from chassis.consuming import consume
@@ -32,9 +29,6 @@ from directory.settings import Settings
 from directory.subscribers import make_subscribers
 
 SERVICE = "directory"
-_log = logging.getLogger(__name__)
-_REMEMBERED = timedelta(days=60)
-"""Longer than any topic we read keeps its messages, replays of dead letters included."""
 
 
 def create_app(
@@ -62,7 +56,10 @@ def create_app(
             if bus:
                 tasks.start("publisher", Publisher(settings, engine, health).run())
                 tasks.start("consumer", consume(settings, delivery, broker, health))
-            tasks.start("housekeeping", _forget(engine, business))
+            tasks.start(
+                "housekeeping",
+                housekeeping.forget(engine, business.now, keys=storage.idempotency, handled=storage.inbox),
+            )
             yield
         finally:
             await tasks.stop()
@@ -98,21 +95,3 @@ async def _first_admin(engine: AsyncEngine, settings: Settings, clock: Clock) ->
             conn, settings.first_admin_code.get_secret_value(), settings.hash_key.get_secret_value(),
             now + timedelta(days=settings.invitation_days), now,
         )  # fmt: skip
-
-
-async def _forget(engine: AsyncEngine, clock: Clock) -> None:
-    """Once an hour: idempotency keys after 48 hours, handled event ids when nothing can bring them back.
-
-    A database that is away is tried again: housekeeping must not end a process whose doors still answer.
-    """
-    while True:
-        try:
-            async with engine.begin() as conn:
-                now = clock.now()
-                await idempotency.forget_before(conn, storage.idempotency, now - idempotency.KEPT)
-                await inbox.forget_before(conn, storage.inbox, now - _REMEMBERED)
-        except (SQLAlchemyError, OSError) as error:
-            _log.warning("housekeeping waits", extra={"error": type(error).__name__})
-            await asyncio.sleep(60)
-        else:
-            await asyncio.sleep(3600)

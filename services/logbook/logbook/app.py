@@ -1,19 +1,15 @@
 """Wiring: the logbook's parts, built from its settings. Nothing is opened before the app starts."""
 
-import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
 from opentelemetry.sdk.trace import TracerProvider
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import idempotency, inbox, logs, tracing
+from chassis import housekeeping, logs, tracing
 from chassis.clock import Clock
 from chassis.consuming import PART, consume
 from chassis.delivery import Delivery
@@ -29,10 +25,7 @@ from logbook.handlers import SERVICE
 from logbook.model import Guides
 from logbook.settings import Settings
 
-_log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
-_REMEMBERED = timedelta(days=60)
-"""Longer than consent.events.v1 keeps anything, replays of dead letters included."""
 
 
 def create_app(
@@ -60,7 +53,10 @@ def create_app(
             await keys.prepare()
             if bus:
                 _start(tasks, settings, provider, engine, health, known)
-            tasks.start("housekeeping", _forget(engine, business))
+            tasks.start(
+                "housekeeping",
+                housekeeping.forget(engine, business.now, keys=storage.idempotency, handled=storage.inbox),
+            )
             yield
         finally:
             await tasks.stop()
@@ -93,19 +89,6 @@ def _start(
             settings, delivery, lambda: subscribers.make_logbook_broker(settings, provider, delivery, engine), health
         ),
     )
-
-
-async def _forget(engine: AsyncEngine, clock: Clock) -> None:
-    """Once an hour: idempotency keys after 48 hours, handled event ids when nothing can bring them back."""
-    while True:
-        try:
-            async with engine.begin() as conn:
-                now = clock.now()
-                await idempotency.forget_before(conn, storage.idempotency, now - idempotency.KEPT)
-                await inbox.forget_before(conn, storage.inbox, now - _REMEMBERED)
-        except (SQLAlchemyError, OSError) as error:
-            _log.warning("housekeeping waits", extra={"error": type(error).__name__})
-        await asyncio.sleep(3600)
 
 
 def set_up_logs(settings: Settings) -> None:

@@ -20,6 +20,7 @@ from chassis import events
 from chassis.clock import Clock, lease_now
 from chassis.health import Health
 from chassis.kafka import from_beginning, make_consumer, make_producer, partitions_of
+from chassis.kafka import stop as stop_producer
 from chassis.outbox import announce
 from chassis.storage import raw_connection
 from consent import storage
@@ -133,7 +134,7 @@ class Leader:
                 await _while_awake(conn, asyncio.sleep(0.25))
             await listening.add_listener("consent_changed", lambda *_: self._changed.set())
             producer = make_producer(self._settings, transactional_id="consent-state")
-            opened.push_async_callback(_stop, producer)
+            opened.push_async_callback(stop_producer, producer)
             horizon = await self._take(conn, producer)
             self._lock_conn = conn  # from here on heartbeats are answered
             _leads.set(1)
@@ -351,11 +352,6 @@ async def _while_awake(conn: "asyncpg.Connection[asyncpg.Record]", work: Corouti
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await task
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(producer.stop(), 3.0)
 
 
 async def _still_ours(conn: AsyncConnection, epoch: int) -> None:

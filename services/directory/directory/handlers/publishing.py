@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chassis import events, tracing
 from chassis.health import Health
 from chassis.kafka import from_beginning, make_consumer, make_producer
+from chassis.kafka import stop as stop_producer
 from chassis.storage import raw_connection
 from directory import storage
 from directory.messages import STATE_TOPIC, STATE_TYPE, state_of
@@ -103,7 +104,7 @@ class Publisher:
         finally:
             lock.terminate()
             if producer is not None:
-                await _stop(producer)
+                await stop_producer(producer)
 
     def _wake(self, *_: object) -> None:
         self._woken.set()
@@ -211,9 +212,3 @@ async def _in_time(sending: Coroutine[Any, Any, T], seconds: float) -> T:
         if not task.done():
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             task.cancel()
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop without waiting for a broker that is away: what is not marked is published again."""
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(producer.stop(), 3.0)
