@@ -24,9 +24,20 @@ class Lifespan(Protocol):
         ...
 
 
+_OFTEN = frozenset({"/live", "/ready", "/metrics", "/inner/heartbeat"})
+_UNSAMPLED = b"-00"
+
+
 def _untraced(scope: Scope) -> bool:
-    """What is asked many times a second and tells nothing in a trace."""
-    return scope["path"] in ("/live", "/ready", "/metrics", "/inner/heartbeat")
+    """What is asked many times a second and tells nothing in a trace, and reads whose trace nobody takes.
+
+    A read causes no event, so nothing goes on under its trace; a write's trace goes on into the outbox.
+    """
+    if scope["path"] in _OFTEN:
+        return True
+    if scope["type"] != "http" or scope["method"] != "GET":
+        return False
+    return any(name == b"traceparent" and value.endswith(_UNSAMPLED) for name, value in scope["headers"])
 
 
 def make_app(title: str, provider: TracerProvider, state: health.Health, lifespan: Lifespan) -> FastAPI:
@@ -34,7 +45,10 @@ def make_app(title: str, provider: TracerProvider, state: health.Health, lifespa
     app = FastAPI(
         title=title, version="0.1.0", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan,
         generate_unique_id_function=lambda found: found.name, responses=problems.DOCUMENTED,
-        telemetry={"logs": False, "operation_spans": False, "tracer_provider": provider, "exclude": _untraced},
+        telemetry={
+            "logs": False, "metrics": False, "operation_spans": False, "tracer_provider": provider,
+            "exclude": _untraced,
+        },
     )  # fmt: skip
     problems.install(app)
     app.include_router(health.routes(state))

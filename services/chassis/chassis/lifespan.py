@@ -49,7 +49,8 @@ def serve(app: FastAPI, *, host: str, port: int, **more: Any) -> None:
     _spare_the_collector()
     config = uvicorn.Config(
         app, host=host, port=port, loop="uvloop", log_config=None, access_log=False, server_header=False,
-        date_header=False, timeout_graceful_shutdown=3, timeout_keep_alive=30, **{"http": "httptools", **more},
+        date_header=False, proxy_headers=False, timeout_graceful_shutdown=3, timeout_keep_alive=30,
+        **{"http": "httptools", **more},
     )  # fmt: skip
     uvicorn.Server(config).run()
 

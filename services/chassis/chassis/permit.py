@@ -4,13 +4,13 @@ In the gateway only `decide` makes a Permit; everywhere else only `verify` does 
 """
 
 import hashlib
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
+import msgspec
 from fastapi import Request
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -117,7 +117,7 @@ def sign(
     if permit is not None:
         cells = [(cell.category, cell.grant, cell.back) for cell in permit.cells]
         claims["permit"] = {"action": permit.action, "purpose": permit.purpose, "cells": cells}
-    payload = json.dumps(claims, separators=(",", ":")).encode()
+    payload = msgspec.json.encode(claims)
     return jws.serialize_compact(_PROTECTED, payload, key, algorithms=_ALGORITHMS)
 
 
@@ -125,8 +125,8 @@ def verify(token: str, key: OctKey, *, audience: str, method: str, path: str, bo
     """What the gateway signed, if exactly this request and not ended; else Problem 401 `not-signed`."""
     refused = Problem(401, "not-signed", "This door only answers the gateway.")
     try:
-        claims = json.loads(jws.deserialize_compact(token, key, algorithms=_ALGORITHMS).payload)
-    except (JoseError, ValueError) as error:
+        claims = msgspec.json.decode(jws.deserialize_compact(token, key, algorithms=_ALGORITHMS).payload)
+    except (JoseError, ValueError, msgspec.MsgspecError) as error:
         raise refused from error
     asked = (claims["aud"], claims["m"], claims["p"], claims["b"])
     if asked != (audience, method, path, hashlib.sha256(body).hexdigest()) or claims["exp"] <= now:

@@ -13,6 +13,17 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Responsible = Annotated[str, Field(pattern=r"^(service:[a-z0-9][a-z0-9._-]{0,62}|person:[0-9a-f-]{36})$")]
 
 
+class Listing(BaseModel):
+    """Which items: of one kind, or due by a day; after an earlier page's cursor, so many at most."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    kind: Literal["goal", "measure", "evaluation", "entry", "highlight"] | None = None
+    due_by: date | None = None
+    after: Annotated[str, Field(max_length=200)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
 class _Body(BaseModel):
     """`service`: for which of the own services this is done; needed only by those who work for several."""
 

@@ -2,8 +2,7 @@
 
 import hashlib
 import hmac
-from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -16,7 +15,6 @@ from logbook.api import bodies, shapes
 from logbook.api.doors import Parts, Reading, Writing, reading, show_item, show_log, writing
 
 Match = Annotated[str | None, Header(alias="If-Match", max_length=500)]
-Kind = Literal["goal", "measure", "evaluation", "entry", "highlight"]
 _CONTRIBUTE = route(action="contribute")
 _CONTRIBUTE_AS_NAMED = route(action="contribute", category="body:category")
 _CONTRIBUTE_TO_ITEM = route(action="contribute", category="item")
@@ -25,10 +23,10 @@ _CONTRIBUTE_TO_ITEM = route(action="contribute", category="item")
 def router(parts: Parts) -> APIRouter:
     """Every public route of the logbook."""
     routes = APIRouter(prefix="/subjects/{subject}")
+    _read_routes(routes, parts)  # first: routes are tried in order, and most requests read
     _log_routes(routes, parts)
     _item_routes(routes, parts)
     _measure_routes(routes, parts)
-    _read_routes(routes, parts)
     return routes
 
 
@@ -143,29 +141,23 @@ def _read_routes(routes: APIRouter, parts: Parts) -> None:
     one_picture = parts.engine.execution_options(isolation_level="REPEATABLE READ")
     cursor_key = hmac.digest(parts.secret, b"cursor", hashlib.sha256)
 
+    @routes.get("/items", response_model=bodies.ItemList, openapi_extra=route(action="read", me=True))
+    async def get_items(asked: Annotated[bodies.Listing, Query()], read: Reading = read_dependency) -> Response:
+        permit, reader = read.permit, shapes.reader_of(read.signed)
+        scope = f"items\0{permit.subject}\0{asked.kind or ''}\0{asked.due_by or ''}"
+        last = None if asked.after is None else str(read_cursor(cursor_key, asked.after, scope))
+        async with one_query.connect() as conn:
+            found, more = await handlers.read_items(
+                conn, parts.keys, permit, kind=asked.kind, due_by=asked.due_by, after=last, limit=asked.limit
+            )
+        following = make_cursor(cursor_key, found[-1].id, scope) if more else None
+        return answer({"items": [shapes.item_body(reader, each) for each in found], "next": following})
+
     @routes.get("/log", response_model=bodies.LogDocument, openapi_extra=route(action="read"))
     async def get_log(read: Reading = read_dependency) -> Response:
         async with one_picture.begin() as conn:
             body, tag = await show_log(parts, conn, read.signed)
         return JSONResponse(body, headers={"ETag": tag})
-
-    @routes.get("/items", response_model=bodies.ItemList, openapi_extra=route(action="read", me=True))
-    async def get_items(
-        read: Reading = read_dependency,
-        kind: Kind | None = None,
-        due_by: date | None = None,
-        after: Annotated[str | None, Query(max_length=200)] = None,
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    ) -> Response:
-        permit, reader = read.permit, shapes.reader_of(read.signed)
-        scope = f"items\0{permit.subject}\0{kind or ''}\0{due_by or ''}"
-        last = None if after is None else str(read_cursor(cursor_key, after, scope))
-        async with one_query.connect() as conn:
-            found, more = await handlers.read_items(
-                conn, parts.keys, permit, kind=kind, due_by=due_by, after=last, limit=limit
-            )
-        following = make_cursor(cursor_key, found[-1].id, scope) if more else None
-        return answer({"items": [shapes.item_body(reader, each) for each in found], "next": following})
 
     @routes.get("/items/{item}", response_model=bodies.ItemView, openapi_extra=route(action="read", category="item"))
     async def get_item(item: UUID, read: Reading = read_dependency) -> Response:

@@ -1,19 +1,18 @@
 """Items and the one query that fetches them. What fetches content demands a Permit and is cut to it in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import DateTime, RowMapping, Select, String, bindparam, func, insert, or_, select, update
+from sqlalchemy import DateTime, Select, String, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.permit import Permit
 from logbook import model
-from logbook.model import Item, Log, Reference
-from logbook.storage.logs import author_columns, author_of, next_number
+from logbook.model import Author, Item, Log, Reference
+from logbook.storage.logs import author_columns, next_number
 from logbook.storage.tables import holder, item, log
 
 
@@ -79,19 +78,59 @@ def _cut(permit: Permit) -> dict[str, Any]:
     return {"subject": permit.subject, "categories": [cell.category for cell in cells], "backs": backs}
 
 
+class Sealed(NamedTuple):
+    """An item as it lies there, a field for each column of the query for content: title and text are sealed.
+
+    Read by position: looking columns up by name would cost more than fetching them.
+    """
+
+    id: str
+    kind: str
+    category: str
+    at: datetime
+    by_kind: str
+    by_id: str
+    by_service: str | None
+    title: bytes | None
+    text: bytes | None
+    goal: str | None
+    measure: str | None
+    state: str | None
+    responsible: str | None
+    accepted_at: datetime | None
+    evaluate_on: date | None
+    outcome: str | None
+    version: int
+    goal_category: str
+    goal_at: datetime
+    measure_category: str
+    measure_at: datetime
+    holder: str
+
+    def item(self, title: str | None = None, text: str | None = None) -> Item:
+        """The item with these words, or without any."""
+        return Item(
+            self.id, self.kind, self.category, self.at, Author(self.by_kind, self.by_id, self.by_service), title, text,
+            _reference(self.goal, self.goal_category, self.goal_at),
+            _reference(self.measure, self.measure_category, self.measure_at),
+            self.state, self.responsible, self.accepted_at, self.evaluate_on, self.outcome, self.version, self.holder,
+        )  # fmt: skip
+
+
+def _reference(item_id: str | None, category: str, at: datetime) -> Reference | None:
+    return None if item_id is None else Reference(item_id, category, at)
+
+
 _goal, _measure, _last = item.alias("goal_"), item.alias("measure_"), item.alias("last_")
+_joined = {
+    "goal_category": _goal.c.category, "goal_at": _goal.c.at, "measure_category": _measure.c.category,
+    "measure_at": _measure.c.at, "holder": holder.c.service,
+}  # fmt: skip
 
 
 _items = (
-    select(
-        item,
-        _goal.c.category.label("goal_category"),
-        _goal.c.at.label("goal_at"),
-        _measure.c.category.label("measure_category"),
-        _measure.c.at.label("measure_at"),
-        holder.c.service.label("holder_service"),
-    )
-    .join(log, log.c.id == item.c.log)
+    select(*((_joined[name] if name in _joined else item.c[name]).label(name) for name in Sealed._fields))
+    .join_from(item, log, log.c.id == item.c.log)
     .join(holder, holder.c.id == log.c.holder)
     .outerjoin(_goal, _goal.c.id == item.c.goal)
     .outerjoin(_measure, _measure.c.id == item.c.measure)
@@ -122,58 +161,10 @@ def _some(*, kind: bool, due_by: bool, after: bool) -> Select[Any]:
     return query.order_by(item.c.number).limit(bindparam("limit"))
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """An item as it lies there: its title and text are sealed."""
-
-    row: RowMapping
-
-    @property
-    def id(self) -> str:
-        """The item's id."""
-        return str(self.row["id"])
-
-    @property
-    def title(self) -> bytes | None:
-        """The sealed title."""
-        return cast("bytes | None", self.row["title"])
-
-    @property
-    def text(self) -> bytes | None:
-        """The sealed text."""
-        return cast("bytes | None", self.row["text"])
-
-    def item(self, title: str | None = None, text: str | None = None) -> Item:
-        """The item with these words, or without any."""
-        row = self.row
-        return Item(
-            row["id"],
-            row["kind"],
-            row["category"],
-            row["at"],
-            author_of(row),
-            title,
-            text,
-            goal=_reference(row["goal"], row["goal_category"], row["goal_at"]),
-            measure=_reference(row["measure"], row["measure_category"], row["measure_at"]),
-            state=row["state"],
-            responsible=row["responsible"],
-            accepted_at=row["accepted_at"],
-            evaluate_on=row["evaluate_on"],
-            outcome=row["outcome"],
-            version=row["version"],
-            holder=row["holder_service"],
-        )
-
-
-def _reference(item_id: str | None, category: str, at: datetime) -> Reference | None:
-    return None if item_id is None else Reference(item_id, category, at)
-
-
 async def one_item(conn: AsyncConnection, permit: Permit, item_id: str) -> Sealed | None:
     """The item, if the permit leaves it. None for one that is not there and for one of another category alike."""
-    row = (await conn.execute(_one, {**_cut(permit), "item": item_id})).mappings().first()
-    return None if row is None else Sealed(row)
+    row = (await conn.execute(_one, {**_cut(permit), "item": item_id})).first()
+    return None if row is None else Sealed._make(row)
 
 
 async def some_items(
@@ -186,8 +177,8 @@ async def some_items(
     filters = {"kind": kind, "due_by": due_by, "after": after}
     query = _some(kind=kind is not None, due_by=due_by is not None, after=after is not None)
     given = {name: value for name, value in filters.items() if value is not None}
-    rows = (await conn.execute(query, {**_cut(permit), **given, "limit": limit})).mappings()
-    return [Sealed(row) for row in rows]
+    rows = await conn.execute(query, {**_cut(permit), **given, "limit": limit})
+    return [Sealed._make(row) for row in rows]
 
 
 async def next_evaluation(conn: AsyncConnection, permit: Permit) -> date | None:
