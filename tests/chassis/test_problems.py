@@ -59,6 +59,15 @@ async def test_malformed_unknown_wrong_and_long_input_is_told_without_being_repe
         assert "Kanarifugl" not in answer.text
 
 
+async def test_a_field_is_named_and_a_name_that_the_caller_made_up_is_not() -> None:
+    answer = await post(f'{{"text": "far too long", "number": "one", "{CANARY}": 1}}')
+    assert answer.json()["errors"] == [
+        {"where": "body/text", "what": "string_too_long"},
+        {"where": "body/number", "what": "int_parsing"},
+        {"where": "body", "what": "extra_forbidden"},
+    ]
+
+
 async def test_an_own_problem_keeps_its_type_headers_and_members() -> None:
     answer = await post('{"text": "own"}')
     assert (answer.status_code, answer.headers["retry-after"]) == (409, "3")

@@ -410,7 +410,7 @@ async def test_whom_a_caller_may_know_of_is_decided_and_needs_a_lease() -> None:
     world.state(OTHER, grant("old", f"person:{GUARDIAN}", ["school"], until=1))
     async with rig(world) as door:
         assert door.door.relations(TOKENS["guardian"].actor) == [(CHILD, ["asked", "parental"])]
-        assert door.door.relations(TOKENS["teacher"].actor) == [(CHILD, ["asked"])]
+        assert door.door.relations(TOKENS["teacher"].actor) == [(CHILD, ["asker"])]
         assert door.door.relations(TOKENS["police"].actor) == []
         world.end_lease()
         with pytest.raises(Problem, match="freshness-unknown"):

@@ -13,6 +13,7 @@ from samlogg import why
 from samlogg.__main__ import main
 from samlogg.running import NotRunningError, read
 
+GATEWAY = 'samlogg_lease_seconds_left 3.2\nsamlogg_gateway_incarnation{incarnation="g1"} 1.0\n'
 LEADER = {"leads": True, "epoch": 4, "leases": {"g1": 3.5}, "positions": {"consent.state.v1:0": 9}, "unconfirmed": 2}
 METRICS = """\
 # TYPE samlogg_consumer_lag gauge
@@ -48,11 +49,11 @@ def part(address: str, *, ready: bool = True, metrics: str = "", leader: Any = N
 
 
 def test_the_leader_tells_of_leases_and_what_is_unconfirmed() -> None:
-    pages = part("http://c", leader=LEADER) | part("http://g", metrics="samlogg_lease_seconds_left 3.2\n")
+    pages = part("http://c", leader=LEADER) | part("http://g", metrics=GATEWAY)
     with client(pages) as http:
         found = why.report([why.ask("consent", "http://c", http), why.ask("gateway-1", "http://g", http)])
     assert (found.leader, found.epoch, found.unconfirmed) == ("consent", 4, 2)
-    assert found.leases == {"g1": 3.5} and found.gateways == {"gateway-1": 3.2}
+    assert found.leases == {"gateway-1": 3.5} and found.gateways == {"gateway-1": 3.2}
     assert "Nothing is wrong." in why.sentences(found)
 
 

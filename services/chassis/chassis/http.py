@@ -55,6 +55,10 @@ def make_app(title: str, provider: TracerProvider, state: health.Health, lifespa
     return app
 
 
+PAPER = "application/vnd.samlogg.paper+json"
+"""A list that the gateway writes as a file, once it has cut it: its member `paper` says how."""
+
+
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys and no spaces: the same value always gives the same bytes."""
     return msgspec.json.encode(value, order="sorted")

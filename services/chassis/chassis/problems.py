@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
 PREFIX = "urn:samlogg:problem:"
@@ -79,8 +80,9 @@ def install(app: FastAPI) -> None:
     async def ours(_: Request, error: Problem) -> JSONResponse:
         return respond(error)
 
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        found = [{"where": _where(e["loc"], e["type"]), "what": e["type"]} for e in error.errors()]
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        names = _fields(request.scope.get("route"))
+        found = [{"where": _where(e["loc"], names), "what": e["type"]} for e in error.errors()]
         return respond(Problem(422, "invalid", "The request does not have the right form.", errors=found))
 
     async def framework(_: Request, error: HTTPException) -> JSONResponse:
@@ -98,9 +100,28 @@ def install(app: FastAPI) -> None:
     app.exception_handler(Exception)(unexpected)
 
 
-def _where(loc: tuple[Any, ...] | list[Any], what: str) -> str:
-    """A path of field names. Parameters and missing fields are named by the schema; in a body the last name may be the
-    caller's own input (an unknown field, a key of a map), so there only its parent is told.
+def _fields(route: object) -> frozenset[str]:
+    """Every field name in the schema of the route's body."""
+    field = getattr(route, "body_field", None)
+    return frozenset() if field is None else _named(TypeAdapter(field.field_info.annotation).json_schema())
+
+
+def _named(schema: Any) -> frozenset[str]:
+    if isinstance(schema, list):
+        return frozenset().union(*map(_named, schema))
+    if not isinstance(schema, dict):
+        return frozenset()
+    own = frozenset(schema["properties"]) if isinstance(schema.get("properties"), dict) else frozenset()
+    return own.union(*map(_named, schema.values()))
+
+
+def _where(loc: tuple[Any, ...] | list[Any], names: frozenset[str]) -> str:
+    """A path of field names. Parameters are named by the route; in a body a name may be the caller's own input (an
+    unknown field, a key of a map), so there the path ends before the first name that is not in the schema.
     """
-    ours = loc[0] != "body" or what == "missing"
-    return "/".join("item" if isinstance(part, int) else str(part) for part in (loc if ours else loc[:-1] or loc))
+    told: list[str] = []
+    for part in loc:
+        if loc[0] == "body" and told and isinstance(part, str) and part not in names:
+            break
+        told.append("item" if isinstance(part, int) else str(part))
+    return "/".join(told)

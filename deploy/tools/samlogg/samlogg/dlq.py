@@ -147,7 +147,9 @@ class Box:
         for one in partitions:
             self._consumer.seek(one, offsets[one])
         ends = await self._consumer.end_offsets(partitions)
-        done = {one: Done.of(await self._committed(one)) for one in partitions}
+        if ends == offsets:
+            return []
+        done = await self._done(partitions)
         found = []
         async with asyncio.timeout(_SECONDS):
             while any([await self._consumer.position(one) < ends[one] for one in partitions]):
@@ -158,7 +160,7 @@ class Box:
     async def remember(self, record: "ConsumerRecord[bytes, bytes]") -> None:
         """The record was replayed."""
         one = TopicPartition(record.topic, record.partition)
-        done = Done.of(await self._committed(one))
+        done = (await self._done([one]))[one]
         done.add(record.offset, (await self._consumer.beginning_offsets([one]))[one])
         await self._consumer.commit({one: done.commit()})
 
@@ -168,11 +170,12 @@ class Box:
             raise Trouble(f"There is no topic {topic} that may be read.")
         return sorted(one["partition"] for one in found["partitions"])
 
-    async def _committed(self, one: TopicPartition) -> OffsetAndMetadata | None:
-        found: OffsetAndMetadata | None = (await self._admin.list_consumer_group_offsets(GROUP, partitions=[one])).get(
-            one
-        )
-        return None if found is None or found.offset < 0 else found
+    async def _done(self, partitions: list[TopicPartition]) -> dict[TopicPartition, Done]:
+        found = await self._admin.list_consumer_group_offsets(GROUP, partitions=partitions)
+        committed = {one: found.get(one) for one in partitions}
+        return {
+            one: Done.of(None if offset is None or offset.offset < 0 else offset) for one, offset in committed.items()
+        }
 
 
 async def replay(box: Box, producer: AIOKafkaProducer, topic: str, place: str | None) -> list[Letter]:
@@ -241,7 +244,10 @@ async def work(given: argparse.Namespace) -> dict[str, Any]:
     async with opened(access(given)) as (box, producer):
         if given.command == "list":
             topics = [_dead(given.topic)] if given.topic else await box.topics()
-            pairs = [pair for topic in topics for pair in await box.records(topic)]
+            pairs = []
+            for place, topic in enumerate(topics, 1):
+                print(f"reading {place} of {len(topics)}: {topic}", file=sys.stderr)
+                pairs += await box.records(topic)
             found = [letter(record, done) for record, done in pairs if given.all or not done]
             return {"letters": [asdict(one) for one in found]}
         topic = _dead(given.topic)

@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 LATE_SECONDS = 5.0
 """An event that waits longer than this to be published is worth a line."""
 
+_INCARNATION = "samlogg_gateway_incarnation"
+
 Labels = tuple[tuple[str, str], ...]
 Numbers = Mapping[str, Mapping[Labels, float]]
 
@@ -92,7 +94,7 @@ def report(seen: Iterable[Seen]) -> Report:
     return Report(
         leader=leader.part if leader is not None else None,
         epoch=told.get("epoch"),
-        leases=told.get("leases", {}),
+        leases=_named(told.get("leases", {}), parts),
         gateways={one.part: one.total("samlogg_lease_seconds_left") for one in parts if one.part.startswith("gateway")},
         unconfirmed=int(told.get("unconfirmed", 0)),
         directory_unconfirmed=int(sum(one.total("samlogg_directory_unconfirmed") for one in parts)),
@@ -110,6 +112,12 @@ def report(seen: Iterable[Seen]) -> Report:
         failing=_counts(parts, "samlogg_part_failures_total"),
         positions=told.get("positions", {}),
     )
+
+
+def _named(leases: Mapping[str, float], parts: Iterable[Seen]) -> dict[str, float]:
+    """Leases by the gateway that holds them; one that is not among the parts keeps the name it gave itself."""
+    names = {incarnation: one.part for one in parts for (incarnation,), _ in one.by(_INCARNATION, "incarnation")}
+    return {names.get(incarnation, incarnation): left for incarnation, left in leases.items()}
 
 
 def _counts(parts: Iterable[Seen], metric: str) -> dict[str, int]:

@@ -115,8 +115,11 @@ class Door:
             if isinstance(decision, Permit):
                 live = {cell.grant for cell in decision.cells}
                 kinds |= {_RELATIONS.get(grant.kind, "service") for grant in state.grants if grant.id in live}
-        if isinstance(self._decided(Question(actor, subject, "none", basis="asked-or-asker")), Admission):
-            kinds.add("asked")
+        kinds |= {
+            basis
+            for basis in ("asked", "asker")
+            if isinstance(self._decided(Question(actor, subject, "none", basis=basis)), Admission)
+        }
         return sorted(kinds)
 
     # -- steps -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from uuid import uuid4
 import msgspec
 from prometheus_client import Counter
 
+from chassis.http import PAPER
 from chassis.permit import LONGEST_SECONDS, Permit
 from chassis.problems import Problem, not_found
 from gateway.handlers.answers import (
@@ -23,6 +24,7 @@ from gateway.handlers.answers import (
 )
 from gateway.handlers.forward import Given, Inner, Unreachable
 from gateway.model import cut as cutting
+from gateway.model import paper as papers
 from gateway.model.handles import Handles
 from gateway.model.lease import Lease
 from gateway.model.routing import PERSONS_IN_PATHS
@@ -31,6 +33,7 @@ _log = logging.getLogger(__name__)
 _dropped = Counter("samlogg_cut_items", "ALARM: items that an owner returned outside the permit", ["route"])
 _leaks = Counter("samlogg_inner_ids_stopped", "ALARM: answers stopped because an inner id was left in them", ["route"])
 
+_DISPOSITION = "content-disposition"
 _PASSED = ("etag", "location", "retry-after", "content-language")
 """Headers of an owner's answer that reach the caller; every other one stays inside."""
 
@@ -135,9 +138,11 @@ class Owners:
             headers["content-type"] = PROBLEM
             return Owned(given.status, msgspec.json.encode(cutting.outward(body, to_handle)), headers, "turned-down")
         headers["content-type"] = JSON
+        whole = False
         if isinstance(part.decision, Permit):
             reader = asked.actor.id if asked.actor.kind == "person" else None
-            result = cutting.cut(body, cutting.allowed(part.decision, asked.route.fixed, reader))
+            permitted = cutting.allowed(part.decision, asked.route.fixed, reader)
+            result, whole = cutting.cut(body, permitted), permitted.everything
             if result.dropped:
                 _dropped.labels(asked.route.id).inc(result.dropped)
                 if "etag" in headers:
@@ -145,7 +150,10 @@ class Owners:
             if result.body is None:
                 return _NOT_THERE
             body = result.body
-        return Owned(given.status, msgspec.json.encode(cutting.outward(body, to_handle)), headers)
+        body = cutting.outward(body, to_handle)
+        if given.headers.get("content-type", "").startswith(PAPER):
+            return _as_file(asked, given.status, body, headers, whole=whole)
+        return Owned(given.status, msgspec.json.encode(body), headers)
 
     def _to_handle(self, audience: str) -> Callable[[str], str]:
         known: dict[str, str] = {}
@@ -172,6 +180,17 @@ def ready(asked: Asked, part: Part, owned: Owned) -> Answer:
     return Answer(owned.status, owned.body, headers, (part,), leased, purpose)
 
 
+def _as_file(asked: Asked, status: int, body: dict[str, Any], headers: dict[str, str], *, whole: bool) -> Owned:
+    """The answer as a file; written only now, after the cut and with the caller's handles."""
+    try:
+        if asked.match.me:
+            raise papers.BadPaper("one file for several subjects")
+        made = papers.written(body, whole=whole)
+    except papers.BadPaper:
+        raise _unusable(asked, "a service's answer cannot be written as a file") from None
+    return Owned(status, made.content, {**headers, "content-type": made.media_type, _DISPOSITION: made.disposition})
+
+
 def _unusable(asked: Asked, why: str) -> Problem:
     _log.error(why, extra={"route": asked.route.id})
     return service_unavailable()
@@ -179,7 +198,7 @@ def _unusable(asked: Asked, why: str) -> Problem:
 
 def _object(given: Given) -> dict[str, Any] | None:
     kind = given.headers.get("content-type", "")
-    if not kind.startswith((JSON, PROBLEM)):
+    if not kind.startswith((JSON, PROBLEM, PAPER)):
         return None
     try:
         body = msgspec.json.decode(given.body)

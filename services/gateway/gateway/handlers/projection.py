@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 _applied = Counter("samlogg_projection_records_total", "State records applied", ["topic"])
 _unreadable = Gauge("samlogg_projection_unreadable", "State records that could not be read since the start")
 _lease_left = Gauge("samlogg_lease_seconds_left", "Seconds for which this gateway may still answer")
+_incarnation = Gauge("samlogg_gateway_incarnation", "1 under the name that its leases have", ["incarnation"])
 _leases = Counter("samlogg_heartbeats_total", "Heartbeats by outcome", ["outcome"])
 
 
@@ -46,6 +47,7 @@ class Projection:
     ) -> None:
         self.facts = Facts()
         self.lease = Lease(uuid4().hex)
+        _incarnation.labels(self.lease.incarnation).set(1)
         self._settings = settings
         self._urls = consent_urls
         self._leader = consent_urls[0]

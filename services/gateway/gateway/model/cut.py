@@ -16,6 +16,8 @@ _ONE = frozenset({"subject", "person"})
 _MANY = frozenset({"persons", "asked"})
 _TOLD = frozenset({"responsible", "recipient"})
 _NESTED = (dict, list)
+_OF_ALL = frozenset({"services"})
+"""Numbers beside a list that are made of all of it, and that nobody here can make anew."""
 _PERSON = "person:"
 _UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _IN_PATH = re.compile(r"/(subjects|persons)/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?=/|\Z)")
@@ -101,6 +103,8 @@ def cut(body: dict[str, Any], permitted: Allowed) -> Cut:
         for name in ("count", "total"):
             if name in left:
                 left[name] = len(left["items"])
+        for name in _OF_ALL & left.keys():
+            del left[name]
     return Cut(left, counter.dropped)
 
 
@@ -149,6 +153,7 @@ class _Counter:
         left = item["categories"] = self.permitted.spoken_of(item, several)
         if left and len(left) < len(several):
             self.dropped += 1
+            item.pop("text", None)  # a sentence made of all of them
         return bool(left)
 
 
