@@ -1,6 +1,7 @@
 """Asking a service: one signed request over kept-alive connections, with one deadline for everything."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +17,11 @@ from chassis import tracing
 from chassis.permit import Actor, Permit
 
 DEADLINE_SECONDS = 7.0  # above one lease, for which a write may wait to be confirmed
+PATIENCE_SECONDS = 1.5
+"""How long a replica may be silent about what another can be asked just as well."""
+PASSED_OVER_SECONDS = 5.0
+"""For how long a replica that was silent or away is asked only after the others."""
 LARGEST_ANSWER = 8 * 1024 * 1024
-
-_SAFE = frozenset({"GET"})
 
 
 class Unreachable(Exception):
@@ -27,7 +30,10 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """What is asked of a service. `target` is path and query; `seconds` how long the signed request may live."""
+    """What is asked of a service. `target` is path and query; `seconds` how long the signed request may live.
+
+    repeatable: asking twice does no more than asking once.
+    """
 
     service: str
     method: str
@@ -40,6 +46,7 @@ class Inner:
     permit: Permit | None
     record: str | None
     seconds: float
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +65,14 @@ class Destination:
     urls: tuple[str, ...]
     key: OctKey
     turn: int = field(default=0)
+    silent: dict[str, float] = field(default_factory=dict)
+    """Until when a replica is passed over, on the monotonic clock."""
 
-    def next(self) -> str:
-        """The replica whose turn it is."""
+    def order(self, now: float) -> list[str]:
+        """Every replica, beginning with the one whose turn it is; those that were silent lately come last."""
         self.turn = (self.turn + 1) % len(self.urls)
-        return self.urls[self.turn]
+        turns = self.urls[self.turn :] + self.urls[: self.turn]
+        return sorted(turns, key=lambda url: self.silent.get(url, 0.0) > now) if self.silent else list(turns)
 
 
 def destination(urls: str, key: bytes) -> Destination:
@@ -100,24 +110,24 @@ class Services:
     async def ask(self, inner: Inner) -> Given:
         """The service's answer, whatever its status. Unreachable when there is none in time.
 
-        A replica that refuses the connection is passed over; what may have been heard is only repeated for a read.
+        A replica that refuses the connection is passed over; what may have been heard is only asked of another one where
+        that does no harm.
         """
-        where = self._destinations[inner.service]
-        tries = len(where.urls)
-        for left in range(tries - 1, -1, -1):
+        where, again = self._destinations[inner.service], inner.repeatable or inner.method == "GET"
+        urls = where.order(time.monotonic())
+        for left, url in zip(range(len(urls) - 1, -1, -1), urls, strict=True):
             try:
-                return await self._once(where, inner)
-            except aiohttp.ClientConnectorError as error:
-                if not left:
-                    raise Unreachable from error
+                async with asyncio.timeout(PATIENCE_SECONDS if left and again else DEADLINE_SECONDS):
+                    return await self._once(where.key, url, inner)
             except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
-                if not left or inner.method not in _SAFE or isinstance(error, TimeoutError):
+                where.silent[url] = time.monotonic() + PASSED_OVER_SECONDS
+                if not left or not (again or isinstance(error, aiohttp.ClientConnectorError)):
                     raise Unreachable from error
         raise Unreachable
 
-    async def _once(self, where: Destination, inner: Inner) -> Given:
+    async def _once(self, key: OctKey, url: str, inner: Inner) -> Given:
         token = signed.sign(
-            where.key, audience=inner.service, method=inner.method, path=inner.target, body=inner.body,
+            key, audience=inner.service, method=inner.method, path=inner.target, body=inner.body,
             actor=inner.actor, subject=inner.subject, route=inner.route, permit=inner.permit, record=inner.record,
             now=self._wall(), seconds=inner.seconds,
         )  # fmt: skip
@@ -128,7 +138,7 @@ class Services:
         if self._session is None:
             raise Unreachable
         async with self._session.request(
-            inner.method, URL(where.next() + inner.target, encoded=True), data=inner.body or None, headers=headers,
+            inner.method, URL(url + inner.target, encoded=True), data=inner.body or None, headers=headers,
             allow_redirects=False,
         ) as answer:  # fmt: skip
             if (answer.content_length or 0) > LARGEST_ANSWER:

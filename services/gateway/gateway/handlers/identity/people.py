@@ -26,7 +26,7 @@ def people(services: Callable[[], Services]) -> Match:
             service="consent", method="POST", target=PATH, body=json.dumps({"national_id": national_id}).encode(),
             headers={"Content-Type": "application/json", "Accept": "application/json"},
             actor=Actor("gateway", None), subject=None, route="gateway.login", permit=None, record=None,
-            seconds=LONGEST_SECONDS,
+            seconds=LONGEST_SECONDS, repeatable=True,
         )  # fmt: skip
         for _ in range(_TRIES):
             with contextlib.suppress(Unreachable):
