@@ -110,7 +110,7 @@ class Services:
     async def ask(self, inner: Inner) -> Given:
         """The service's answer, whatever its status. Unreachable when there is none in time.
 
-        A replica that refuses the connection is passed over; what may have been heard is only asked of another one where
+        A replica that refuses the connection is passed over; what may have been heard is only asked of another where
         that does no harm.
         """
         where, again = self._destinations[inner.service], inner.repeatable or inner.method == "GET"
