@@ -181,7 +181,8 @@ async def _logbook(postgres: Postgres) -> AsyncIterator[Door]:
         door = logbook_callers.Door(client)
         await door.open(nurse)
         goal = (await door.goal(nurse))["id"]
-        items = [goal, (await door.measure(nurse, goal))["id"], (await door.entry(nurse))["id"]]
+        measure, meeting, entry = await door.measure(nurse, goal), await door.meeting(nurse), await door.entry(nurse)
+        items = [goal, measure["id"], meeting["id"], entry["id"]]
         async with listening(Signing(app, "logbook", lambda _method, _path: nurse.actor)) as base:
             yield Door(base, {"subject": [door.subject], "item": items})
 

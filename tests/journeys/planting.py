@@ -166,6 +166,9 @@ async def fill(story: Story, canaries: Canaries) -> None:
         text = canaries.word(f"an entry about {category}")
         await add(story, "nurse", "entries", {"category": category, "text": text}, category)
     await add(story, "youth", "highlights", {"category": "school", "text": canaries.word("a highlight")})
+    meeting = {"title": canaries.word("what a meeting is for"), "place": canaries.word("where a meeting is")}
+    at = f"{story.today + timedelta(days=7)}T12:00:00Z"
+    await add(story, "nurse", "meetings", {**meeting, "category": "school", "meet_at": at})
     path = story.subject("nurse", f"measures/{planned}")
     shown = await nurse.patiently("GET", story.subject("nurse", f"items/{planned}"))
     verdict = {"outcome": "end", "text": canaries.word("an evaluation")}

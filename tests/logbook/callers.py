@@ -13,6 +13,7 @@ import httpx
 from joserfc.jwk import OctKey
 
 from chassis import permit as signing
+from chassis.clock import rfc3339
 from chassis.permit import Action, Actor, Cell, Permit
 from logbook.model import Guide, Guides
 from logbook.settings import Settings
@@ -49,6 +50,11 @@ def guides() -> Guides:
 def ahead(days: int = 30) -> str:
     """A date that lies ahead."""
     return (datetime.now(UTC).date() + timedelta(days=days)).isoformat()
+
+
+def soon(days: float = 7) -> str:
+    """A moment that lies ahead."""
+    return rfc3339(datetime.now(UTC) + timedelta(days=days))
 
 
 def day(text: str) -> date:
@@ -141,6 +147,24 @@ class Door:
             "responsible": f"service:{caller.actor.services[0]}", "evaluate_on": ahead(),
         }  # fmt: skip
         return await self.post("measures", caller, body | more)
+
+    async def meeting(self, caller: Caller, category: str = "school", **more: Any) -> Any:
+        """Plan a meeting in a week."""
+        body = {"title": "Hvordan går det på skolen?", "category": category, "meet_at": soon(), "place": "Rom 12"}
+        return await self.post("meetings", caller, body | more)
+
+    async def tag(self, item: str, caller: Caller) -> str:
+        """The entity tag of an item, as this caller reads it."""
+        answer = await self.ask("GET", f"items/{item}", caller)
+        assert answer.status_code == 200, answer.text
+        return str(answer.headers["etag"])
+
+    async def everything(self, reader: Caller, *items: str) -> list[tuple[int, dict[str, str], bytes]]:
+        """Every byte and header that the reader gets from every route that reads."""
+        lists = ("items", "items?limit=1", "items?kind=measure", "items?kind=goal&limit=1", "items?kind=meeting")
+        paths = ["log", *lists, f"items?due_by={ahead(90)}", *(f"items/{each}" for each in items)]
+        answers = [await self.ask("GET", path, reader) for path in paths]
+        return [(answer.status_code, dict(answer.headers), answer.content) for answer in answers]
 
     async def entry(self, caller: Caller, category: str = "school", text: str = "Avtalt nytt møte.") -> Any:
         return await self.post("entries", caller, {"category": category, "text": text})

@@ -11,7 +11,19 @@ from joserfc.jwk import OctKey
 from chassis import permit as signing
 from logbook.app import create_app
 from logbook.settings import Settings
-from tests.logbook.callers import DISTRICT, INNER, NURSE, SCHOOL, Door, ahead, guides, problem, settings_for, staff
+from tests.logbook.callers import (
+    DISTRICT,
+    INNER,
+    NURSE,
+    SCHOOL,
+    Door,
+    ahead,
+    guides,
+    problem,
+    settings_for,
+    soon,
+    staff,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -25,6 +37,8 @@ MEASURE = {
     "responsible": f"service:{NURSE}",
     "evaluate_on": ahead(),
 }
+SOON = soon()
+MEETING: dict[str, Any] = {"title": "Møte", "category": "school", "meet_at": SOON}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +54,12 @@ MEASURE = {
         ("highlights", {"category": "school", "text": "x", "at": SECRET}), ("measures", MEASURE | {"goal": SECRET}),
         ("measures", MEASURE | {"responsible": f"person:{SECRET}"}), ("measures", MEASURE | {"responsible": NURSE}),
         ("measures", MEASURE | {"evaluate_on": "i morgen"}), ("measures", MEASURE | {SECRET: 1}),
+        *(("meetings", MEETING | {"meet_at": at}) for at in (SECRET, 1798761600, "1798761600", None, "2098-03-04",
+          "2098-03-04T12:00:00", "2098-W10-2T12:00:00Z", "2098-02-30T12:00:00Z", "9999-12-31T23:59:59-01:00",
+          SOON * 2)),
+        ("meetings", MEETING | {"place": SECRET * 20}), ("meetings", MEETING | {"place": " "}),
+        ("meetings", MEETING | {"title": ""}), ("meetings", MEETING | {"present": SECRET}),
+        (f"meetings/{GOAL}/move", {"meet_at": SECRET}), (f"meetings/{GOAL}/call-off", {"why": SECRET}),
         (f"measures/{GOAL}/evaluation", {"outcome": SECRET, "text": "x"}),
         (f"measures/{GOAL}/start", {"evaluate_on": None}),
     ],

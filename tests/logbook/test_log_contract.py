@@ -47,7 +47,7 @@ def test_every_body_refuses_what_it_does_not_know(files: dict[str, Any]) -> None
         if "requestBody" in operation
     ]
     names = {str(found).split("/schemas/")[1].split("'")[0] for found in asked}
-    assert len(names) == 11
+    assert len(names) == 14
     assert all(schemas[name]["additionalProperties"] is False for name in names)
 
 
@@ -81,6 +81,11 @@ async def test_what_the_doors_answer_fits_the_published_form(door: Door, files: 
     changed = await door.post(f"measures/{measure['id']}/evaluation", nurse, said, if_match=tag)
     check("/subjects/{subject}/measures/{item}/evaluation", "post", 200, changed)
     check("/subjects/{subject}/entries", "post", 201, await door.entry(nurse))
+    meeting = await door.meeting(nurse)
+    check("/subjects/{subject}/meetings", "post", 201, meeting)
+    off = await door.post(f"meetings/{meeting['id']}/call-off", nurse, if_match=await door.tag(meeting["id"], nurse))
+    check("/subjects/{subject}/meetings/{item}/call-off", "post", 200, off)
+    await door.meeting(nurse)
     check("/subjects/{subject}/log", "get", 200, await door.get("log", nurse))
     check("/subjects/{subject}/items", "get", 200, await door.get("items?limit=2", nurse))
     missing = await door.ask("GET", f"items/{door.subject}", nurse)

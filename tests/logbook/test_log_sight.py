@@ -12,7 +12,6 @@ from tests.logbook.callers import (
     POLICE,
     SCHOOL,
     WELFARE,
-    Caller,
     Door,
     ahead,
     machine,
@@ -24,20 +23,6 @@ from tests.logbook.callers import (
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def everything(door: Door, reader: Caller, *items: str) -> list[tuple[int, dict[str, str], bytes]]:
-    """Every byte and header that the reader gets from every route that reads."""
-    paths = [
-        "log",
-        "items",
-        "items?limit=1",
-        "items?kind=measure",
-        "items?kind=goal&limit=1",
-        f"items?due_by={ahead(90)}",
-    ]
-    answers = [await door.ask("GET", path, reader) for path in (*paths, *(f"items/{each}" for each in items))]
-    return [(answer.status_code, dict(answer.headers), answer.content) for answer in answers]
-
-
 async def test_what_is_added_in_another_category_changes_not_one_byte_for_a_school_only_reader(door: Door) -> None:
     nurse, school = staff(NURSE), staff(SCHOOL, "school")
     await door.open(nurse)
@@ -45,7 +30,7 @@ async def test_what_is_added_in_another_category_changes_not_one_byte_for_a_scho
     measure = await door.measure(nurse, goal["id"])
     first, second = await door.entry(nurse), await door.entry(nurse, text="Ringte hjem.")
     visible = [goal["id"], measure["id"], first["id"], second["id"]]
-    before = await everything(door, school, *visible)
+    before = await door.everything(school, *visible)
     assert {status for status, _, _ in before} == {200}
 
     hidden_goal = await door.goal(nurse, "health", "Sove bedre")
@@ -55,7 +40,7 @@ async def test_what_is_added_in_another_category_changes_not_one_byte_for_a_scho
     tag = (await door.ask("GET", f"items/{hidden['id']}", nurse)).headers["etag"]
     body = {"outcome": "continue", "text": "Bedre.", "evaluate_on": ahead(2)}
     await door.post(f"measures/{hidden['id']}/evaluation", nurse, body, if_match=tag)
-    assert await everything(door, school, *visible) == before
+    assert await door.everything(school, *visible) == before
 
 
 async def test_an_item_of_another_category_is_not_found_with_the_bytes_of_one_that_is_not_there(door: Door) -> None:

@@ -13,7 +13,7 @@ from chassis.keys import KeyGone, SubjectKeys
 from logbook import messages
 from logbook.storage import metadata, outbox
 from logbook.storage.tables import item
-from tests.logbook.callers import NURSE, SCHOOL, Door, ahead, person, staff
+from tests.logbook.callers import NURSE, SCHOOL, Door, ahead, person, soon, staff
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -53,6 +53,10 @@ async def test_every_write_tells_the_bus_once_in_order_and_without_content(
         await door.post(f"measures/{given['id']}/{path}", caller, body, if_match=seen)
     entry = await door.entry(nurse, "health", "HEMMELIG")
     highlight = await door.post("highlights", youth, {"category": "school", "text": "HEMMELIG"})
+    meeting = await door.meeting(school, title="HEMMELIG", place="HEMMELIG")
+    for path, caller, body in (("move", nurse, {"meet_at": soon(9), "place": "HEMMELIG"}), ("call-off", school, None)):
+        seen = await door.tag(meeting["id"], caller)
+        await door.post(f"meetings/{meeting['id']}/{path}", caller, body, if_match=seen)
     await door.post("log/handover", nurse, {"to_service": SCHOOL})
     await door.post("log/handover/accept", school)
     [evaluation] = (await door.get("items?kind=evaluation", school))["items"]
@@ -68,6 +72,9 @@ async def test_every_write_tells_the_bus_once_in_order_and_without_content(
         ("measure.evaluated.v1", evaluation["id"], "school", school_acts),
         ("entry.added.v1", entry["id"], "health", nurse_acts),
         ("highlight.added.v1", highlight["id"], "school", youth_acts),
+        ("meeting.planned.v1", meeting["id"], "school", school_acts),
+        ("meeting.moved.v1", meeting["id"], "school", nurse_acts),
+        ("meeting.called-off.v1", meeting["id"], "school", school_acts),
         ("holder.changed.v1", opened["id"], None, school_acts),
     ]  # fmt: skip
     found = []
@@ -94,7 +101,7 @@ async def test_a_write_that_fails_leaves_no_event_and_no_row(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as broken:
-        broken.setattr("logbook.handlers.announce", dies)
+        broken.setattr("logbook.handlers.work.announce", dies)
         answer = await door.ask("POST", "entries", nurse, {"category": "school", "text": "borte"}, key="k")
     assert answer.status_code == 500
     assert "borte" not in answer.text
@@ -129,13 +136,18 @@ async def test_with_the_key_destroyed_the_words_are_gone_and_the_rest_still_answ
 
     door, nurse = Door(client), staff(NURSE, *EVERYTHING)
     await door.open(nurse)
-    goal, entry = await door.goal(nurse), await door.entry(nurse)
+    goal, entry, meeting = await door.goal(nurse), await door.entry(nurse), await door.meeting(nurse)
     await keys.destroy(door.subject)
     async with engine.begin() as conn:
         found, _ = await handlers.read_items(
             conn, keys, nurse.permit(door.subject, "read"), kind=None, due_by=None, after=None, limit=10
         )
         view = await handlers.log_view(conn, keys, nurse.permit(door.subject, "read"), found[0].at)
-    assert [(each.id, each.title, each.text) for each in found] == [(goal["id"], None, None), (entry["id"], None, None)]
+    assert [(each.id, each.title, each.text, each.place) for each in found] == [
+        (made["id"], None, None, None) for made in (goal, entry, meeting)
+    ]
     assert view is not None
     assert [change.reason for change in view.levels] == [None]
+    assert [each.title for each in view.goals] == [None]
+    assert view.next_meeting is not None
+    assert (view.next_meeting.id, view.next_meeting.title) == (meeting["id"], None)

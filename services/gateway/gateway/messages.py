@@ -23,11 +23,16 @@ CHANGES = (
     "measure.evaluated.v1",
     "entry.added.v1",
     "highlight.added.v1",
+    "meeting.planned.v1",
+    "meeting.moved.v1",
+    "meeting.called-off.v1",
 )
 REQUESTED = "consent.requested.v1"
 GRANTED = "consent.granted.v1"
 DENIED = "consent.denied.v1"
 WITHDRAWN = "consent.withdrawn.v1"
+QUESTION_ASKED = "consent.question-asked.v1"
+QUESTION_ANSWERED = "consent.question-answered.v1"
 STATE_CHANGED = "consent.state.v1"
 BARRIER = "consent.barrier.v1"
 DIRECTORY_CHANGED = "directory.state.v1"
@@ -228,6 +233,20 @@ class ConsentWithdrawn(_Slice):
     recipient: Recipient
 
 
+class QuestionAsked(_Slice):
+    """consent.question-asked.v1: somebody asks a service about a look."""
+
+    subject: Id
+    service: Recipient
+
+
+class QuestionAnswered(_Slice):
+    """consent.question-answered.v1: the service has answered."""
+
+    subject: Id
+    asked_by: Id
+
+
 class BarrierRead(_Slice):
     """consent.barrier.v1, on both state topics: a leader's first word in a partition."""
 
@@ -241,6 +260,8 @@ CONSUMED: dict[str, dict[str, type[Any]]] = {
         GRANTED: ConsentGranted,
         DENIED: ConsentDenied,
         WITHDRAWN: ConsentWithdrawn,
+        QUESTION_ASKED: QuestionAsked,
+        QUESTION_ANSWERED: QuestionAnswered,
     },
     STATE: {STATE_CHANGED: WireState, BARRIER: BarrierRead},
     DIRECTORY: {DIRECTORY_CHANGED: Entity, BARRIER: BarrierRead},

@@ -1,1 +1,1 @@
-"""The logbook service: logs, holders, goals, measures, entries and highlights of the people it is about."""
+"""The logbook service: logs, holders, goals, measures, meetings, entries and highlights of the people it is about."""

@@ -19,6 +19,9 @@ MEASURE_ACCEPTED = "measure.accepted.v1"
 MEASURE_EVALUATED = "measure.evaluated.v1"
 ENTRY_ADDED = "entry.added.v1"
 HIGHLIGHT_ADDED = "highlight.added.v1"
+MEETING_PLANNED = "meeting.planned.v1"
+MEETING_MOVED = "meeting.moved.v1"
+MEETING_CALLED_OFF = "meeting.called-off.v1"
 
 CONSENT_GRANTED = "consent.granted.v1"
 CONSENT_WITHDRAWN = "consent.withdrawn.v1"
@@ -132,6 +135,24 @@ class HighlightAdded(LogbookEvent):
     model_config = _example()
 
 
+class MeetingPlanned(LogbookEvent):
+    """meeting.planned.v1"""
+
+    model_config = _example()
+
+
+class MeetingMoved(LogbookEvent):
+    """meeting.moved.v1: it has another time, and perhaps another place."""
+
+    model_config = _example()
+
+
+class MeetingCalledOff(LogbookEvent):
+    """meeting.called-off.v1: it will not be held."""
+
+    model_config = _example()
+
+
 PUBLISHED: dict[str, dict[str, type[LogbookEvent]]] = {
     TOPIC: {
         LOG_OPENED: LogOpened,
@@ -144,6 +165,9 @@ PUBLISHED: dict[str, dict[str, type[LogbookEvent]]] = {
         MEASURE_EVALUATED: MeasureEvaluated,
         ENTRY_ADDED: EntryAdded,
         HIGHLIGHT_ADDED: HighlightAdded,
+        MEETING_PLANNED: MeetingPlanned,
+        MEETING_MOVED: MeetingMoved,
+        MEETING_CALLED_OFF: MeetingCalledOff,
     }
 }
 """Topic, type, and the form of the data."""

@@ -1,15 +1,34 @@
 """What a caller may send, and the form of what comes back."""
 
-from datetime import date
+import re
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from chassis.clock import from_rfc3339
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 """Short on purpose: the log holds agreements, not a journal (F010)."""
+Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Kind = Literal["goal", "measure", "evaluation", "entry", "highlight", "meeting"]
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("must be a time with its zone")
+    try:
+        return from_rfc3339(value)
+    except OverflowError as error:
+        raise ValueError("must be a time with its zone") from error
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""RFC 3339 with its zone: `2026-03-04T12:00:00+01:00`."""
 Responsible = Annotated[str, Field(pattern=r"^(service:[a-z0-9][a-z0-9._-]{0,62}|person:[0-9a-f-]{36})$")]
 
 
@@ -18,7 +37,7 @@ class Listing(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    kind: Literal["goal", "measure", "evaluation", "entry", "highlight"] | None = None
+    kind: Kind | None = None
     due_by: date | None = None
     after: Annotated[str, Field(max_length=200)] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 50
@@ -109,6 +128,26 @@ class AddHighlight(_Body):
     text: Text
 
 
+class PlanMeeting(_Body):
+    """What it is for (`title`), when, and where if that is known."""
+
+    title: Title
+    category: Slug
+    meet_at: Moment
+    place: Place | None = None
+
+
+class MoveMeeting(_Body):
+    """Another time; without `place` the place stays."""
+
+    meet_at: Moment
+    place: Place | None = None
+
+
+class CallOffMeeting(_Body):
+    """Nothing but, where needed, for which service."""
+
+
 class By(BaseModel):
     """Who did it. Staff and their service are told only to those who may know that the service takes part."""
 
@@ -121,7 +160,7 @@ class ItemView(BaseModel):
     """One item. Which members there are beyond the first five depends on its kind."""
 
     id: UUID
-    kind: Literal["goal", "measure", "evaluation", "entry", "highlight"]
+    kind: Kind
     category: str
     at: str
     by: By
@@ -129,11 +168,13 @@ class ItemView(BaseModel):
     text: str | None = None
     goal: UUID | None = None
     measure: UUID | None = None
-    state: Literal["planned", "active", "continued", "changed", "ended"] | None = None
+    state: Literal["planned", "active", "continued", "changed", "ended", "called-off"] | None = None
     responsible: str | None = None
     accepted: bool | None = None
     evaluate_on: date | None = None
     outcome: Literal["continue", "change", "end"] | None = None
+    meet_at: str | None = None
+    place: str | None = None
 
 
 class ItemList(BaseModel):
@@ -144,7 +185,11 @@ class ItemList(BaseModel):
 
 
 class LogDocument(BaseModel):
-    """The log as the permit leaves it. `handover` and `participants` are there only for those who may know."""
+    """The log as the permit leaves it. `handover` and `participants` are there only for those who may know.
+
+    measures: those that have not ended. complete: all goals and measures are here, else only the newest; each is among
+    the items too. next_meeting: the earliest that lies ahead.
+    """
 
     id: UUID
     plan_type: str
@@ -153,6 +198,10 @@ class LogDocument(BaseModel):
     levels: list[dict[str, Any]]
     holder: dict[str, Any]
     holders: list[dict[str, Any]]
+    goals: list[ItemView]
+    measures: list[ItemView]
+    complete: bool
     next_evaluation: date | None
+    next_meeting: ItemView | None
     handover: dict[str, Any] | None = None
     participants: list[dict[str, Any]] | None = None

@@ -26,7 +26,13 @@ _TOLD: dict[type[model.RuleBroken], tuple[int, str, str]] = {
     model.NoOffer: (409, "no-offer", "No handover waits for your service."),
     model.NotTheOwner: (403, "not-the-owner", "A measure belongs to the service that planned it."),
     model.NotResponsible: (403, "not-responsible", "Only whoever the measure was given to can accept it."),
-    model.WrongState: (409, "wrong-state", "The measure is in a state in which this cannot be done."),
+    model.NotYourMeeting: (
+        403,
+        "not-your-meeting",
+        "Only whoever called the meeting, or the service that holds the log, can do this.",
+    ),
+    model.WrongState: (409, "wrong-state", "This cannot be done any more, or not yet."),
+    model.MeetingTimeNeeded: (422, "meeting-time-needed", "A meeting needs a time that lies ahead."),
     model.EvaluationDateNeeded: (
         422,
         "evaluation-date-needed",

@@ -27,6 +27,7 @@ def router(parts: Parts) -> APIRouter:
     _log_routes(routes, parts)
     _item_routes(routes, parts)
     _measure_routes(routes, parts)
+    _meeting_routes(routes, parts)
     return routes
 
 
@@ -133,6 +134,45 @@ def _measure_routes(routes: APIRouter, parts: Parts) -> None:
                 work, measure=str(item), outcome=body.outcome, text=body.text, evaluate_on=body.evaluate_on, check=check
             ),
         )  # fmt: skip
+
+
+def _meeting_routes(routes: APIRouter, parts: Parts) -> None:
+    write_dependency = Depends(writing(parts))
+
+    @routes.post("/meetings", status_code=201, response_model=bodies.ItemView, openapi_extra=_CONTRIBUTE_AS_NAMED)
+    async def plan_meeting(body: bodies.PlanMeeting, write: Writing = write_dependency) -> Response:
+        return await write.item(
+            201, body.service,
+            lambda work: handlers.plan_meeting(
+                work, title=body.title, category=body.category, meet_at=body.meet_at, place=body.place
+            ),
+        )  # fmt: skip
+
+    @routes.post("/meetings/{item}/move", response_model=bodies.ItemView, openapi_extra=_CONTRIBUTE_TO_ITEM)
+    async def move_meeting(
+        item: UUID, body: bodies.MoveMeeting, write: Writing = write_dependency, if_match: Match = None
+    ) -> Response:
+        check = shapes.unchanged(if_match)
+        return await write.item(
+            200, body.service,
+            lambda work: handlers.move_meeting(
+                work, meeting=str(item), meet_at=body.meet_at, place=body.place, check=check
+            ),
+        )  # fmt: skip
+
+    @routes.post("/meetings/{item}/call-off", response_model=bodies.ItemView, openapi_extra=_CONTRIBUTE_TO_ITEM)
+    async def call_off_meeting(
+        item: UUID,
+        body: bodies.CallOffMeeting | None = None,
+        write: Writing = write_dependency,
+        if_match: Match = None,
+    ) -> Response:
+        check = shapes.unchanged(if_match)
+        return await write.item(
+            200,
+            None if body is None else body.service,
+            lambda work: handlers.call_off_meeting(work, meeting=str(item), check=check),
+        )
 
 
 def _read_routes(routes: APIRouter, parts: Parts) -> None:

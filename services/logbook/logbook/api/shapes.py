@@ -11,7 +11,7 @@ from chassis.problems import Problem
 from logbook import model
 from logbook.model import Author, Holder, Item, LevelChange, LogView
 
-_WITH_TITLE = frozenset({model.GOAL, model.MEASURE})
+_WITH_TITLE = frozenset({model.GOAL, model.MEASURE, model.MEETING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ def item_body(reader: Reader, item: Item) -> dict[str, Any]:
         }
     if item.kind == model.EVALUATION:
         body |= {"measure": _mentioned(reader.permit, item.measure), "outcome": item.outcome}
+    if item.kind == model.MEETING:
+        body |= {"state": item.state, "meet_at": item.meet_at and rfc3339(item.meet_at), "place": item.place}
     return body
 
 
@@ -69,7 +71,11 @@ def log_body(reader: Reader, view: LogView) -> dict[str, Any]:
         "holders": [
             {**_turn(turn), "until": None if turn.until is None else rfc3339(turn.until)} for turn in view.holders
         ],
+        "goals": [item_body(reader, goal) for goal in view.goals],
+        "measures": [item_body(reader, measure) for measure in view.measures],
+        "complete": view.complete,
         "next_evaluation": view.next_evaluation and view.next_evaluation.isoformat(),
+        "next_meeting": view.next_meeting and item_body(reader, view.next_meeting),
     }
     if view.offer is not None and reader.knows(None, view.offer.to_service):
         body["handover"] = {"to_service": view.offer.to_service, "offered_at": rfc3339(view.offer.at)}

@@ -61,8 +61,16 @@ class NotResponsible(RuleBroken):
     """Only whoever a measure was given to can accept it."""
 
 
+class NotYourMeeting(RuleBroken):
+    """Whoever called a meeting moves it or calls it off, or the holder; nobody else."""
+
+
 class WrongState(RuleBroken):
-    """A measure in this state cannot go where it was asked to go."""
+    """A measure or a meeting in this state cannot go where it was asked to go."""
+
+
+class MeetingTimeNeeded(RuleBroken):
+    """A meeting is planned for a time that lies ahead."""
 
 
 class EvaluationDateNeeded(RuleBroken):

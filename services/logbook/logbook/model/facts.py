@@ -8,11 +8,14 @@ SYSTEM_CATEGORIES = frozenset({PARTICIPANTS, "looks", "grants"})
 """Categories that say what their reader may know about the log; nothing is ever written under them."""
 
 GOAL, MEASURE, EVALUATION, ENTRY, HIGHLIGHT = "goal", "measure", "evaluation", "entry", "highlight"
-KINDS = (GOAL, MEASURE, EVALUATION, ENTRY, HIGHLIGHT)
+MEETING = "meeting"
+KINDS = (GOAL, MEASURE, EVALUATION, ENTRY, HIGHLIGHT, MEETING)
 
 PLANNED, ACTIVE, CONTINUED, CHANGED, ENDED = "planned", "active", "continued", "changed", "ended"
 RUNNING = frozenset({ACTIVE, CONTINUED, CHANGED})
 """States in which a measure is under way and must have a next evaluation date (F064)."""
+CALLED_OFF = "called-off"
+"""A meeting is planned or called off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class Item:
     version: int = 1
     holder: str | None = None
     """The service that holds the log now: every reader of the log may know it."""
+    meet_at: datetime | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +143,9 @@ class LogView:
     offer: Offer | None
     participants: tuple[Participation, ...]
     next_evaluation: date | None
+    goals: tuple[Item, ...]
+    measures: tuple[Item, ...]
+    """Those that have not ended."""
+    complete: bool
+    """Are these all the goals and measures that its reader may see, and not only the newest?"""
+    next_meeting: Item | None

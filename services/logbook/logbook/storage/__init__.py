@@ -1,6 +1,15 @@
 """What the log keeps: tables, and the few queries it needs. Handlers import from here."""
 
-from logbook.storage.items import Sealed, add_item, change_item, next_evaluation, one_item, some_items
+from logbook.storage.items import (
+    Sealed,
+    add_item,
+    change_item,
+    front,
+    next_evaluation,
+    next_meeting,
+    one_item,
+    some_items,
+)
 from logbook.storage.logs import (
     add_level,
     add_log,
@@ -29,6 +38,7 @@ __all__ = [
     "change_item",
     "current_log",
     "end_grant",
+    "front",
     "granted_to",
     "hand_over",
     "has_left",
@@ -40,6 +50,7 @@ __all__ = [
     "lock_log",
     "metadata",
     "next_evaluation",
+    "next_meeting",
     "next_number",
     "one_item",
     "outbox",

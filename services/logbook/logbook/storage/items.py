@@ -16,8 +16,10 @@ from logbook.storage.logs import author_columns, next_number
 from logbook.storage.tables import holder, item, log
 
 
-async def add_item(conn: AsyncConnection, found: Log, new: Item, title: bytes | None, words: bytes | None) -> int:
-    """Insert a new item under the log's next number and give that number; title and text come sealed."""
+async def add_item(
+    conn: AsyncConnection, found: Log, new: Item, title: bytes | None, words: bytes | None, place: bytes | None
+) -> int:
+    """Insert a new item under the log's next number and give that number; title, text and place come sealed."""
     number = await next_number(conn, found)
     await conn.execute(
         insert(item).values(
@@ -37,6 +39,8 @@ async def add_item(conn: AsyncConnection, found: Log, new: Item, title: bytes | 
             accepted_at=new.accepted_at,
             evaluate_on=new.evaluate_on,
             outcome=new.outcome,
+            meet_at=new.meet_at,
+            place=place,
             version=new.version,
             **author_columns(new.by),
         )
@@ -44,14 +48,18 @@ async def add_item(conn: AsyncConnection, found: Log, new: Item, title: bytes | 
     return number
 
 
-async def change_item(conn: AsyncConnection, changed: Item) -> None:
-    """Keep the new state of a measure; the caller has locked the log and raised the version."""
+async def change_item(conn: AsyncConnection, changed: Item, place: bytes | None = None) -> None:
+    """Keep the new state of a measure or a meeting; the caller has locked the log and raised the version.
+
+    place: another one, sealed; None leaves the one that is there.
+    """
     values = {
         "state": changed.state,
         "evaluate_on": changed.evaluate_on,
         "accepted_at": changed.accepted_at,
+        "meet_at": changed.meet_at,
         "version": changed.version,
-    }
+    } | ({} if place is None else {"place": place})
     await conn.execute(update(item).where(item.c.id == changed.id).values(values))
 
 
@@ -79,7 +87,7 @@ def _cut(permit: Permit) -> dict[str, Any]:
 
 
 class Sealed(NamedTuple):
-    """An item as it lies there, a field for each column of the query for content: title and text are sealed.
+    """An item as it lies there, a field for each column of the query for content: title, text and place are sealed.
 
     Read by position: looking columns up by name would cost more than fetching them.
     """
@@ -100,6 +108,8 @@ class Sealed(NamedTuple):
     accepted_at: datetime | None
     evaluate_on: date | None
     outcome: str | None
+    meet_at: datetime | None
+    place: bytes | None
     version: int
     goal_category: str
     goal_at: datetime
@@ -107,13 +117,14 @@ class Sealed(NamedTuple):
     measure_at: datetime
     holder: str
 
-    def item(self, title: str | None = None, text: str | None = None) -> Item:
+    def item(self, title: str | None = None, text: str | None = None, place: str | None = None) -> Item:
         """The item with these words, or without any."""
         return Item(
             self.id, self.kind, self.category, self.at, Author(self.by_kind, self.by_id, self.by_service), title, text,
             _reference(self.goal, self.goal_category, self.goal_at),
             _reference(self.measure, self.measure_category, self.measure_at),
             self.state, self.responsible, self.accepted_at, self.evaluate_on, self.outcome, self.version, self.holder,
+            self.meet_at, place,
         )  # fmt: skip
 
 
@@ -139,6 +150,17 @@ _items = (
 """The one query for content: cut by the permit, with what decides whether goal and measure may be mentioned."""
 
 _one = _items.where(item.c.id == bindparam("item"))
+_front = (
+    _items.where(or_(item.c.kind == model.GOAL, item.c.kind == model.MEASURE))
+    .where(item.c.state.is_distinct_from(model.ENDED))
+    .order_by(item.c.number.desc())
+    .limit(bindparam("limit"))
+)
+_next_meeting = (
+    _items.where(item.c.kind == model.MEETING, item.c.state == model.PLANNED, item.c.meet_at > bindparam("now"))
+    .order_by(item.c.meet_at, item.c.number)
+    .limit(1)
+)
 _next_evaluation = (
     select(item.c.evaluate_on)
     .where(_subject, _left, item.c.evaluate_on.is_not(None))
@@ -179,6 +201,21 @@ async def some_items(
     given = {name: value for name, value in filters.items() if value is not None}
     rows = await conn.execute(query, {**_cut(permit), **given, "limit": limit})
     return [Sealed._make(row) for row in rows]
+
+
+async def front(conn: AsyncConnection, permit: Permit, limit: int) -> Sequence[Sealed]:
+    """The newest goals and measures that the permit leaves, at most `limit`, in the order they were written.
+
+    Without measures that have ended.
+    """
+    rows = (await conn.execute(_front, {**_cut(permit), "limit": limit})).all()
+    return [Sealed._make(row) for row in reversed(rows)]
+
+
+async def next_meeting(conn: AsyncConnection, permit: Permit, now: datetime) -> Sealed | None:
+    """The earliest meeting after `now` that the permit leaves and nobody has called off, or None."""
+    row = (await conn.execute(_next_meeting, {**_cut(permit), "now": now})).first()
+    return None if row is None else Sealed._make(row)
 
 
 async def next_evaluation(conn: AsyncConnection, permit: Permit) -> date | None:

@@ -148,6 +148,8 @@ item = Table(
     Column("accepted_at", _MOMENT),
     Column("evaluate_on", Date),
     Column("outcome", String(16)),
+    Column("meet_at", _MOMENT),
+    Column("place", LargeBinary),
     Column("version", Integer, nullable=False),
     UniqueConstraint("subject", "number"),
     CheckConstraint(
@@ -157,4 +159,9 @@ item = Table(
     # F064 where nothing can get round it: a measure under way has a next evaluation date, any other has none.
     CheckConstraint(f"(state IN ({_running})) = (evaluate_on IS NOT NULL) OR state IS NULL", name="evaluation_date"),
     CheckConstraint("(kind = 'evaluation') = (measure IS NOT NULL AND outcome IS NOT NULL)", name="whole_evaluation"),
+    CheckConstraint(
+        f"CASE WHEN kind = 'meeting' THEN meet_at IS NOT NULL AND state IS NOT NULL"
+        f" AND state IN ('{model.CALLED_OFF}', '{model.PLANNED}') ELSE meet_at IS NULL AND place IS NULL END",
+        name="whole_meeting",
+    ),
 )  # fmt: skip
