@@ -7,7 +7,7 @@ PACKAGES = $(wildcard services/*/pyproject.toml deploy/*/pyproject.toml deploy/t
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up clean test lint bench lock contracts requirements dlq why
+.PHONY: help demo up clean test lint model bench races tamper mutants lock contracts requirements dlq why
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,8 +29,21 @@ lint: .venv/.ready ## ruff and mypy
 	@.venv/bin/python -m ruff format --check .
 	@$(RUN) mypy services deploy tests
 
+model: .venv/.ready ## every interleaving of small worlds, and each rule taken out (ten minutes; JSON=1; STORY=words: tell it)
+	@$(RUN) tests.protocol $(if $(JSON),--json) $(if $(STORY),--story '$(STORY)')
+
 bench: .venv/.ready ## the numbers, one JSON line each
 	@$(RUN) tests.bench $(BENCH)
+
+races: .venv/.ready ## real processes under faults, judged (SECONDS=600 SEED=n KILLS=200 BREAK=second-check JSON=1 LOGS=folder)
+	@$(RUN) tests.races $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS)) \
+		$(if $(BREAK),--break $(BREAK)) $(if $(LOGS),--logs '$(LOGS)') $(if $(JSON),--json)
+
+tamper: .venv/.ready ## 10,000 ledgers tampered with at random: each must be found and named (COUNT=500 POSTGRES=1 SEED=7)
+	@$(RUN) tests.verify.tampering --count $(or $(COUNT),10000) $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres)
+
+mutants: .venv/.ready ## every small mistake in the rules that decide must be noticed by their tests (MODULE=lease WORKERS=4 JSON=1)
+	@$(RUN) tests.mutants $(MODULE) $(if $(WORKERS),--workers $(WORKERS)) $(if $(JSON),--json)
 
 contracts: .venv/.ready ## write the contracts of the services and the provisioner from the code
 	@.venv/bin/python -m chassis.contract consent directory logbook notify gateway

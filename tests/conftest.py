@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from local_stack.trouble import Trouble
 from tests import stack
 
 
@@ -14,6 +15,10 @@ def pytest_configure() -> None:
     # By way of SIGINT, which asyncio knows how to end a running loop by; a shell's background jobs ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        stack.provider()  # what cannot be had is said here once, not by every test
+    except Trouble as trouble:
+        raise pytest.UsageError(str(trouble)) from None
 
 
 @pytest.fixture(scope="session")

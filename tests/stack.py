@@ -5,6 +5,7 @@ path of a JSON file names parts that already run (see `Running`). All three give
 """
 
 import asyncio
+import atexit
 import json
 import os
 import secrets
@@ -25,6 +26,7 @@ from confluent_kafka.cimpl import NewTopic
 from local_stack import java, kafka, postgres
 from local_stack.ports import any_port
 from local_stack.processes import Child, until
+from local_stack.trouble import Trouble
 
 ROOT = Path(__file__).parents[1]
 _PASSWORD = "tests-only"
@@ -167,18 +169,52 @@ class Local:
 
 
 class Containers:
-    """The same from the published images; needs a Docker engine."""
+    """The same from the published images; needs a Docker engine on this machine.
+
+    A third image, testcontainers' reaper, ends what a killed run has left (not with TESTCONTAINERS_RYUK_DISABLED=true).
+    """
+
+    POSTGRES = "postgres:18-alpine"
+    KAFKA = "apache/kafka:4.2.0"
+    _PATIENT = {"timeout": 600}
+
+    def __init__(self) -> None:
+        """Fetch the images that are missing: they take longer than a test may. Trouble if they cannot be had."""
+        from docker.errors import APIError, DockerException, ImageNotFound
+        from testcontainers.core.config import testcontainers_config as config
+        from testcontainers.core.docker_client import DockerClient
+
+        try:
+            engine = DockerClient(**self._PATIENT).client
+        except DockerException as error:
+            raise Trouble(f"STACK=containers needs a Docker engine; none answers here: {_reason(error)}.") from error
+        reaper = [] if config.ryuk_disabled else [config.ryuk_image]
+        for image in (config.hub_image_name_prefix + name for name in (self.POSTGRES, self.KAFKA, *reaper)):
+            try:
+                engine.images.get(image)
+            except ImageNotFound:
+                print(f"fetching the image {image}", flush=True)
+                try:
+                    engine.images.pull(image)
+                except APIError as error:
+                    raise Trouble(f"The image {image} cannot be fetched: {error.explanation}") from error
+        engine.close()
 
     @contextmanager
     def postgres(self) -> Iterator[Postgres]:
-        """The official image."""
-        from testcontainers.postgres import PostgresContainer
+        """The official image, with the collation that the local cluster has."""
+        from testcontainers.community.postgres import PostgresContainer
 
-        container = PostgresContainer(
-            "postgres:18-alpine", username="postgres", password=_PASSWORD, dbname="postgres", driver=None
-        )
-        with container.with_command("postgres -c fsync=off -c max_connections=300") as running:
-            yield Postgres(running.get_connection_url())
+        container = (
+            PostgresContainer(
+                self.POSTGRES, username=postgres.SUPERUSER, password=_PASSWORD, dbname="postgres", driver=None,
+                docker_client_kw=self._PATIENT,
+            )
+            .with_env("POSTGRES_INITDB_ARGS", "--encoding=UTF8 --locale=C.UTF-8")
+            .with_command("postgres -c fsync=off -c max_connections=300")
+        )  # fmt: skip
+        with self._started(container):
+            yield Postgres(container.get_connection_url())
 
     @contextmanager
     def kafka(self) -> Iterator[Kafka]:
@@ -186,27 +222,40 @@ class Containers:
         from testcontainers.core.container import DockerContainer
 
         doors = kafka.Doors(any_port(), any_port(), any_port())
-        with _folder() as folder:
-            (folder / "server.properties").write_text(
-                kafka.properties(doors, _PASSWORD, "/tmp/kafka-data", bind="0.0.0.0")  # inside the container only
-            )
-            scram = f"SCRAM-SHA-512=[name={kafka.ADMIN},password={_PASSWORD}]"
-            script = (
-                f"/opt/kafka/bin/kafka-storage.sh format -t SamloggOneMachine00000 -c /given/server.properties"
-                f" --add-scram '{scram}' && exec /opt/kafka/bin/kafka-server-start.sh /given/server.properties"
-            )
-            folder.chmod(0o755)
-            container = (
-                DockerContainer("apache/kafka:4.2.0")
-                .with_volume_mapping(str(folder), "/given", "ro")
-                .with_bind_ports(doors.internal, doors.internal)
-                .with_bind_ports(doors.agency, doors.agency)
-                .with_kwargs(entrypoint=["sh", "-c", script])
-            )
-            with container:
-                if not until(lambda: kafka.answers(doors.agency), 60):
-                    raise AssertionError(f"the container's Kafka does not answer: {container.get_logs()}")
-                yield Kafka(f"127.0.0.1:{doors.internal}", f"127.0.0.1:{doors.agency}", kafka.ADMIN, _PASSWORD)
+        # Inside the container only. Copied, not mounted: not every engine sees this machine's temporary folder.
+        settings = kafka.properties(doors, _PASSWORD, "/tmp/kafka-data", bind="0.0.0.0")
+        script = (
+            "/opt/kafka/bin/kafka-storage.sh format -t SamloggOneMachine00000 -c /tmp/server.properties"
+            f" --add-scram 'SCRAM-SHA-512=[name={kafka.ADMIN},password={_PASSWORD}]'"
+            " && exec /opt/kafka/bin/kafka-server-start.sh /tmp/server.properties"
+        )
+        container = (
+            DockerContainer(self.KAFKA, docker_client_kw=self._PATIENT)
+            .with_env("KAFKA_HEAP_OPTS", "-Xmx320m")
+            .with_env("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
+            .with_copy_into_container(settings.encode(), "/tmp/server.properties")
+            .with_bind_ports(doors.internal, doors.internal)
+            .with_bind_ports(doors.agency, doors.agency)
+            .with_kwargs(entrypoint=["sh", "-c", script])
+        )
+        with self._started(container):
+            if not until(lambda: kafka.answers(doors.agency), 60):
+                lines = b"".join(container.get_logs()).decode("utf-8", "replace").splitlines()[-15:]
+                raise AssertionError("the container's Kafka does not answer:\n" + "\n".join(lines))
+            yield Kafka(f"127.0.0.1:{doors.internal}", f"127.0.0.1:{doors.agency}", kafka.ADMIN, _PASSWORD)
+
+    @contextmanager
+    def _started(self, container: Any) -> Iterator[None]:
+        """Started now, stopped at the end, and deleted when this process ends.
+
+        A run leaves a hundred thousand files of databases: to delete them may take longer than a test may.
+        """
+        atexit.register(container.stop)
+        container.start()
+        try:
+            yield
+        finally:
+            container.get_wrapped_container().stop(timeout=0)
 
 
 class Running:
@@ -231,12 +280,14 @@ class Running:
 
 
 def provider() -> Local | Containers | Running:
-    """What SAMLOGG_TEST_STACK asks for."""
+    """What SAMLOGG_TEST_STACK asks for; Trouble, in one sentence, if that cannot be had."""
     chosen = os.environ.get("SAMLOGG_TEST_STACK", "local")
     if chosen == "local":
         return Local()
     if chosen == "containers":
         return Containers()
+    if not Path(chosen).is_file():
+        raise Trouble(f"STACK={chosen} is neither local nor containers nor a file that names running parts.")
     return Running(Path(chosen))
 
 
@@ -246,6 +297,13 @@ def _folder() -> Iterator[Path]:
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, path, ignore_errors=True)
         yield path
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said first; what libraries have wrapped around it says less."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _ready(child: Child, check: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from tests import stack
-from tests.bench import calls, deciding, demo, doors, memory, relaying, starting
+from tests.bench import agreeing, calls, deciding, demo, doors, failing, ledger, memory, relaying, starting, verifying
 from tests.bench.demonstrating import demo_that_stays
 from tests.bench.report import Figure
 
@@ -20,6 +20,12 @@ def _relaying() -> Iterator[Figure]:
         yield from relaying.measure(postgres, kafka)
 
 
+def _ledger() -> Iterator[Figure]:
+    provider = stack.provider()
+    with provider.postgres() as postgres, provider.kafka() as kafka:
+        yield from ledger.measure(postgres, kafka)
+
+
 def _story() -> Iterator[Figure]:
     with demo_that_stays() as (told, pids):
         yield from memory.measure(pids)
@@ -27,7 +33,8 @@ def _story() -> Iterator[Figure]:
 
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
-    "deciding": deciding.measure, "relaying": _relaying, "doors": doors.measure, "starting": starting.measure,
+    "deciding": deciding.measure, "agreeing": agreeing.measure, "relaying": _relaying, "doors": doors.measure,
+    "failing": failing.measure, "ledger": _ledger, "verifying": verifying.measure, "starting": starting.measure,
     "story": _story, "demo": demo.measure,
 }  # fmt: skip
 

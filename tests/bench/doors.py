@@ -1,4 +1,4 @@
-"""What is measured at the gateway's door, on one stack: three gateways and a bare one beside everything else."""
+"""What is measured at the gateway's door, on one stack: three gateways and those of APART beside everything else."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from tests.bench.standing import another, beginning, close, whole
 
 
 def measure() -> Iterator[Figure]:
-    """Reads (also against the bare gateway), refusals, and withdrawals."""
+    """Reads (also against the gateways of APART), refusals, and withdrawals."""
     with whole(["gateway-3"], bare=True) as standing:
 
         async def prepare() -> tuple[str, str, str]:
@@ -25,7 +25,7 @@ def measure() -> Iterator[Figure]:
         yield from same_answer.measure(standing, known, token)
         standing.supervisor.check()
 
-    with whole(["gateway-3"]) as standing:  # the bare gateway would be a fourth that has to confirm
+    with whole(["gateway-3"]) as standing:  # those of APART would have to confirm too
 
         async def withdraw() -> list[float]:
             first = await beginning(standing)

@@ -1,4 +1,4 @@
-"""A decided, recorded read through the gateway, and the same through a gateway that neither decides nor records."""
+"""A decided, recorded read through the gateway, and the same through gateways that do not record or even decide."""
 
 import statistics
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from story.cast import Story
 from story.steps.consent import ask_and_answer
 from story.steps.log import open_log, write
 from tests.bench.report import Figure
-from tests.bench.standing import Standing, elsewhere, fill, progress, staff_token
+from tests.bench.standing import APART, Standing, elsewhere, fill, progress, staff_token
 
 ITEMS = 20
 CLIENTS = 32
@@ -29,8 +29,9 @@ async def family_with_log(story: Story) -> str:
 
 
 def measure(standing: Standing, path: str, token: str) -> Iterator[Figure]:
-    """p50 of one client, reads per second of CLIENTS, and both against the bare gateway, rounds interleaved."""
-    places = {"decided": f"{standing.gateways[0]}{path}", "bare": f"{standing.site.url('gateway-bare')}{path}"}
+    """p50 of one client, reads per second of CLIENTS, and both against the gateways of APART, rounds interleaved."""
+    places = {"decided": f"{standing.gateways[0]}{path}"}
+    places |= {name.removeprefix("gateway-"): f"{standing.site.url(name)}{path}" for name in APART}
     found: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for place in places.values():
         _has_all(place, token)
@@ -54,8 +55,15 @@ def measure(standing: Standing, path: str, token: str) -> Iterator[Figure]:
     yield Figure(f"read, decided and recorded, {CLIENTS} clients", rate, "reads/s", ">= 800", "2000")
     share = rate / middle("bare", CLIENTS, "per_second")
     yield Figure(f"decided and recorded to bare, {CLIENTS} clients, rate", share, "x", ">= 0.7", "0.9")
+    share = statistics.median(_pairs(found["decided", CLIENTS], found["unrecorded", CLIENTS]))
+    yield Figure(f"recorded to unrecorded, {CLIENTS} clients, rate, median of the pairs", share, "x", ">= 0.85", "0.95")
     share = middle("bare", 1, "p50") / middle("decided", 1, "p50")
     yield Figure("decided and recorded to bare, one client, speed", share, "x", ">= 0", "0.9")
+
+
+def _pairs(recorded: list[dict[str, Any]], unrecorded: list[dict[str, Any]]) -> list[float]:
+    """Of each round: the rate with recording as a share of that without."""
+    return [one["per_second"] / other["per_second"] for one, other in zip(recorded, unrecorded, strict=True)]
 
 
 def computed(standing: Standing) -> dict[str, float]:

@@ -40,11 +40,13 @@ from story.world import World, read
 from tests.stack import ROOT
 
 SAMPLED = "0.01"
+APART = {"gateway-bare": "tests.bench.bare", "gateway-unrecorded": "tests.bench.unrecorded"}
+"""Gateways that only exist here, to measure what deciding and recording cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A stack that is up. `gateways` are all, the bare one apart."""
+    """A stack that is up. `gateways` are all but those of APART."""
 
     site: Site
     world: World
@@ -104,19 +106,17 @@ def gateway_part(site: Site, name: str, module: str = "gateway") -> Part:
 
 @contextmanager
 def whole(more: Sequence[str] = (), *, bare: bool = False, only: Sequence[str] = ()) -> Iterator[Standing]:
-    """Everything that `make demo` starts (or `only` some parts), `more` gateways, and a bare one as `gateway-bare`."""
+    """Everything that `make demo` starts (or `only` some parts), `more` gateways, and with `bare` those of APART."""
     with folder() as state:
         ports = Ports()
         here = site(ROOT, state, ports)
-        extra = [*more, *(["gateway-bare"] if bare else [])]
+        extra = [*more, *(APART if bare else ())]
         for place, name in enumerate(extra):
             ports.find(name, 8082 + place)
             ports.find(f"{name}-operations", 8092 + place)
         compiling = Compiling(state)
         found = [part for part in parts(here, compiling.wait) if not only or part.name in only]
-        found += [
-            gateway_part(here, name, "tests.bench.bare" if name == "gateway-bare" else "gateway") for name in extra
-        ]
+        found += [gateway_part(here, name, APART.get(name, "gateway")) for name in extra]
         supervisor = Supervisor([sampled(part) for part in found], lambda _: None, lambda *_: None)
         try:
             supervisor.start()

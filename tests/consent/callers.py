@@ -18,9 +18,12 @@ from chassis import permit as signing
 from chassis.permit import Action, Actor, Cell, Permit
 from consent.handlers import changes, state
 from consent.handlers.directory import Entry
+from consent.model.ledger import Pseudonyms
 from consent.settings import Settings
 
 INNER = b"i" * 32
+NAMES = Pseudonyms(b"h" * 32)
+"""What the ledger of `settings_for` calls people."""
 NURSE, SCHOOL, POLICE, WELFARE = "school-health", "gamlebyen-school", "police-prevention", "child-welfare"
 AGENCY = "gamlebyen-health"
 CATEGORIES = {"school": False, "leisure": False, "health": True, "police": True, "participants": False}
@@ -36,6 +39,7 @@ def settings_for(content: str, keys: str, **more: Any) -> Settings:
         "mode": "synthetic", "database_url": content, "keys_database_url": keys, "kafka_bootstrap": "127.0.0.1:1",
         "kafka_user": "consent", "kafka_password": "-", "inner_key": key(b"i"), "hash_key": key(b"h"),
         "key_encryption_key": key(b"w"), "leader_url": "http://127.0.0.1:1", "confirmation_seconds": 0.0,
+        "ledger_signing_key": key(b"l"), "ledger_origin": "samlogg.test/ledger",
     }  # fmt: skip
     return Settings(**(given | more))
 
@@ -206,9 +210,9 @@ class Case:
         return self
 
     async def withdraw(
-        self, who: str, service: str, category: str | None = None, *, key: str | None = None
+        self, who: str, service: str, category: str | None = None, *, key: str | None = None, **part: str
     ) -> httpx.Response:
-        body = {"recipient": f"service:{service}"} | ({} if category is None else {"category": category})
+        body = {"recipient": f"service:{service}", **part} | ({} if category is None else {"category": category})
         return await self.desk.ask("POST", f"{self.path}/withdrawals", person(who), body, subject=self.subject, key=key)
 
     async def grants(self) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from consent import storage
 from consent.settings import Settings
 from consent.subscribers import DIRECTORY, LEDGER, DirectoryFeed, LedgerFeed
 from tests.bus import Bus, open_bus, until
+from tests.consent.callers import NAMES
 from tests.stack import Kafka
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -53,7 +54,7 @@ async def send(bus: Bus, topic: str, *records: dict[str, Any], kind: str = "acce
 
 @asynccontextmanager
 async def running(bus: Bus, engine: Any, topic: str, group: str, health: Health) -> AsyncIterator[None]:
-    feed = LedgerFeed(bus.settings, engine, Delivery("consent"), health, topic=topic, group=group)
+    feed = LedgerFeed(bus.settings, engine, NAMES, Delivery("consent"), health, topic=topic, group=group)
     task = asyncio.create_task(feed.run())
     try:
         yield
@@ -64,7 +65,7 @@ async def running(bus: Bus, engine: Any, topic: str, group: str, health: Health)
 
 async def ledger_of(engine: AsyncEngine, *subjects: str) -> list[str]:
     async with engine.connect() as conn:
-        query = text("SELECT id FROM ledger WHERE chain = ANY(:s) ORDER BY chain, sequence")
+        query = text("SELECT id FROM ledger WHERE subject::text = ANY(:s) ORDER BY chain, sequence")
         return [row[0] for row in await conn.execute(query, {"s": list(subjects)})]
 
 
@@ -161,10 +162,10 @@ async def test_only_the_record_that_the_database_turns_down_is_set_aside(
     records = [look(subject) for _ in range(3)]
     real = ledger.append
 
-    async def picky(conn: Any, found: Any) -> int:
+    async def picky(conn: Any, names: Any, found: Any) -> int:
         if any(one.id == records[1]["id"] for one in found):
             await conn.exec_driver_sql("SELECT 1/0")
-        return await real(conn, found)
+        return await real(conn, names, found)
 
     monkeypatch.setattr("consent.subscribers.ledger.append", picky)
     await send(bus, topic, *records)

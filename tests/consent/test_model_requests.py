@@ -15,7 +15,7 @@ from consent.model.errors import (
     ResponsibilityIncomplete,
     ResponsibilityUnknown,
 )
-from consent.model.grants import Terms, difference, wanted
+from consent.model.grants import Limits, Narrowing, Terms, difference, limits, wanted
 from consent.model.law import Category, birthday
 from consent.model.people import check_responsibility
 from consent.model.requests import (
@@ -192,10 +192,17 @@ cells = st.builds(
 )  # fmt: skip
 
 
-@given(st.dictionaries(cells, st.sampled_from([100, 200])))
-def test_grants_say_exactly_the_cells_that_are_in_force(chosen: dict[Cell, int]) -> None:
+reaches = st.sampled_from([Limits(100), Limits(200), Limits(100, 50), Limits(100, None, ("staff-1",))])
+
+
+def _reach(terms: Terms) -> Limits:
+    return Limits(terms.until or 0, terms.back, terms.excluded)
+
+
+@given(st.dictionaries(cells, reaches))
+def test_grants_say_exactly_the_cells_that_are_in_force(chosen: dict[Cell, Limits]) -> None:
     found = {
-        (Cell(terms.recipient.removeprefix("service:"), category, action), terms.until)
+        (Cell(terms.recipient.removeprefix("service:"), category, action), _reach(terms))
         for terms in wanted(chosen, "follow-up")
         for category, action in product(terms.categories, terms.actions)
     }
@@ -208,33 +215,47 @@ def test_a_changed_grant_ends_and_another_begins_while_equal_ones_stay() -> None
     police = Terms("service:police", ("school",), ("read",), "follow-up", 100)
     less = Terms("service:nurse", ("school",), ("read",), "follow-up", 100)
     live = {"1": nurse, "2": police}
-    cells = {Cell("nurse", "school", "read"): 100, Cell("police", "school", "read"): 100}
+    whole_reach = Limits(100)
+    cells = {Cell("nurse", "school", "read"): whole_reach, Cell("police", "school", "read"): whole_reach}
     found = difference(live, cells, "follow-up")
     assert (found.end, found.begin) == (("1",), (less,))
-    whole = cells | {Cell("nurse", "health", "read"): 100}
+    whole = cells | {Cell("nurse", "health", "read"): whole_reach}
     assert difference(live, whole, "follow-up").empty()
-    assert difference(live, whole | {Cell("nurse", "school", "read"): 99}, "follow-up").end == ("1",)
+    for less_far in (Limits(99), Limits(100, 5), Limits(100, None, ("staff-1",))):
+        assert difference(live, whole | {Cell("nurse", "school", "read"): less_far}, "follow-up").end == ("1",)
 
 
 def test_more_that_is_agreed_to_gets_a_grant_of_its_own() -> None:
     held = {"1": Terms("service:nurse", ("school",), ("read",), "follow-up", 100)}
-    cells = {Cell("nurse", "school", "read"): 100, Cell("nurse", "school", "contribute"): 100, TO_HEALTH: 100}
+    reach = Limits(100)
+    cells = {Cell("nurse", "school", "read"): reach, Cell("nurse", "school", "contribute"): reach, TO_HEALTH: reach}
     found = difference(held, cells, "follow-up")
     assert found.end == ()
     begun = {(terms.categories, terms.actions) for terms in found.begin}
     assert begun == {(("school",), ("contribute",)), (("health",), ("read",))}
 
 
-@given(st.dictionaries(cells, st.sampled_from([100, 200])), st.dictionaries(cells, st.sampled_from([100, 200])))
+@given(st.dictionaries(cells, reaches), st.dictionaries(cells, reaches))
 def test_after_any_change_the_live_grants_say_exactly_what_is_in_force(
-    before: dict[Cell, int], after: dict[Cell, int]
+    before: dict[Cell, Limits], after: dict[Cell, Limits]
 ) -> None:
     live = {str(number): terms for number, terms in enumerate(wanted(before, "follow-up"))}
     found = difference(live, after, "follow-up")
     left = [terms for id_, terms in live.items() if id_ not in found.end] + list(found.begin)
     said_ = [
-        (Cell(terms.recipient.removeprefix("service:"), category, action), terms.until)
+        (Cell(terms.recipient.removeprefix("service:"), category, action), _reach(terms))
         for terms in left
         for category, action in product(terms.categories, terms.actions)
     ]
     assert sorted(said_) == sorted(after.items())
+
+
+def test_of_several_narrowings_the_narrowest_of_each_kind_counts() -> None:
+    def said(staff: str | None = None, back: int | None = None, until: int | None = None) -> Narrowing:
+        return Narrowing("youth", "nurse", None, 1, staff, back, until)
+
+    assert limits(100, []) == Limits(100)
+    assert limits(100, [said(until=200)]) == Limits(100)
+    assert limits(100, [said(until=60), said(until=80), said(back=5), said(back=9)]) == Limits(60, 9)
+    assert limits(100, [said(staff="b"), said(staff="a"), said(staff="b")]) == Limits(100, None, ("a", "b"))
+    assert said().speaks_of(Cell("nurse", "school", "read")) and not said().speaks_of(Cell("police", "school", "read"))

@@ -36,11 +36,12 @@ async def service(kafka: Kafka, postgres: Postgres, monkeypatch: pytest.MonkeyPa
     content, keys = postgres.fresh_database("consent_run"), postgres.fresh_database("consent_run_keys")
     async with open_bus(kafka, content) as bus:
         topics = {name: bus.topic(f"consent-{name}", 2) for name in ("state", "events", "access")}
-        topics["directory"] = bus.topic("consent-directory", 1)
+        topics |= {name: bus.topic(f"consent-{name}", 1) for name in ("directory", "checkpoints")}
         monkeypatch.setattr(leader, "SUBJECTS", topics["state"])
         monkeypatch.setattr(leader, "EVENTS", topics["events"])
         monkeypatch.setattr(leader, "DIRECTORY", topics["directory"])
         monkeypatch.setattr(messages, "EVENTS", topics["events"])
+        monkeypatch.setattr(messages, "CHECKPOINTS", topics["checkpoints"])
         access, state = topics["access"], topics["directory"]
         monkeypatch.setattr(subscribers, "LedgerFeed", partial(LedgerFeed, topic=access, group=access))
         monkeypatch.setattr(subscribers, "DirectoryFeed", partial(DirectoryFeed, topic=state))

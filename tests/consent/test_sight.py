@@ -1,54 +1,23 @@
 """Who sees whom and what by law: identity, grants, looks; matching a log-in to a person."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import date
 from uuid import uuid4
 
 import pytest
 
-from chassis.clock import rfc3339
 from chassis.keys import KeyGone, SubjectKeys
 from chassis.permit import Actor
-from consent.handlers import ledger
 from consent.handlers.ledger import Record
 from consent.handlers.people import Registry
 from consent.handlers.tables import current_law
 from consent.model.law import birthday
-from tests.consent.callers import CATEGORIES, NURSE, POLICE, WELFARE, Case, asked, person, problem, somebody, staff
+from tests.consent.callers import CATEGORIES, NURSE, POLICE, WELFARE, asked, person, problem, somebody, staff
 from tests.consent.conftest import MakeCase
+from tests.consent.looking import append, look, looks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 LAW = current_law()
-
-
-def look(
-    subject: str, actor: Actor, *categories: str, grants: tuple[str, ...] = (), refused: str | None = None
-) -> Record:
-    """A record as the gateway writes it."""
-    id_ = str(uuid4())
-    content = {
-        "id": id_, "at": rfc3339(datetime.now(UTC)), "subject": subject,
-        "actor": {
-            "kind": actor.kind, "id": actor.id, "services": list(actor.services), "role": actor.role,
-            "agency": actor.agency,
-        },
-        "route": "logbook.list-items", "action": "read", "categories": list(categories), "grants": list(grants),
-        "basis": "grant", "purpose": "follow-up", "outcome": "refused" if refused else "answered", "reason": refused,
-    }  # fmt: skip
-    return Record(id_, "look", subject, subject, content, actor.kind, actor.id, categories, grants)
-
-
-async def append(case: Case, *records: Record) -> None:
-    async with case.desk.engine.begin() as conn:
-        await ledger.append(conn, records)
-
-
-async def looks(case: Case, actor: Actor, *categories: str, **query: str) -> dict[str, object]:
-    more = "".join(f"&{k}={v}" for k, v in query.items())
-    path = f"{case.path}/looks" + (f"?{more[1:]}" if more else "")
-    answer = await case.desk.ask("GET", path, actor, subject=case.subject, permit=case.permit("looks", *categories))
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
 
 
 async def test_the_subject_sees_every_look_and_every_refusal_with_its_reason(make_case: MakeCase) -> None:
@@ -142,6 +111,50 @@ async def test_a_grant_list_is_cut_to_what_its_reader_may_know(make_case: MakeCa
     theirs = await listed(person(mother), "school", "health")
     assert {item["recipient"] for item in theirs} == {f"service:{NURSE}", f"person:{mother}"}
     assert {item["state"] for item in theirs} == {"in-force"}
+
+
+@pytest.mark.requirement("F194")
+async def test_the_list_says_how_many_services_take_part_and_how_to_end_each_in_one_call(make_case: MakeCase) -> None:
+    cells = [asked(NURSE, "school", "health"), asked(POLICE, "participants")]
+    case = await (await make_case(15, cells=cells)).everybody_agrees()
+
+    async def listed(actor: Actor, *categories: str) -> dict[str, object]:
+        permit = case.permit("grants", *categories)
+        path = f"{case.path}/grants"
+        return dict((await case.desk.ask("GET", path, actor, subject=case.subject, permit=permit)).json())
+
+    mine = await listed(person(case.subject))
+    assert mine["services"] == 2
+    assert isinstance(mine["items"], list)
+    of = {item["recipient"]: item for item in mine["items"] if item["kind"] == "consent"}
+    assert {item["name"] for item in of.values()} == {f"Tjenesten {NURSE}", f"Tjenesten {POLICE}"}
+    assert {item["end"] for item in mine["items"] if item["kind"] != "consent"} == {None}
+    theirs = await listed(person(case.guardians[0]), "school", "health")
+    assert theirs["services"] == 1
+    end = of[f"service:{NURSE}"]["end"]
+    assert end == {
+        "method": "POST", "href": f"{case.path}/withdrawals", "body": {"recipient": f"service:{NURSE}"},
+    }  # fmt: skip
+    done = await case.desk.ask(end["method"], end["href"], person(case.subject), end["body"], subject=case.subject)
+    assert done.status_code == 202
+    ending = await listed(person(case.subject))
+    assert ending["services"] == 1
+    assert isinstance(ending["items"], list)
+    left = [item for item in ending["items"] if item["recipient"] == f"service:{NURSE}"]
+    assert {(item["state"], item["end"]) for item in left} == {("ending", None)}
+    await case.desk.confirm()
+    assert (await listed(person(case.subject)))["services"] == 1
+
+
+async def test_a_guardian_whose_yes_was_not_needed_is_offered_no_end(make_case: MakeCase) -> None:
+    case = await (await make_case(15, cells=[asked(NURSE, "school")])).everybody_agrees()
+    answer = await case.desk.ask(
+        "GET", f"{case.path}/grants", person(case.guardians[0]), subject=case.subject,
+        permit=case.permit("grants", "school"),
+    )  # fmt: skip
+    ends = [item["end"] for item in answer.json()["items"] if item["kind"] == "consent"]
+    refused = await case.withdraw(case.guardians[0], NURSE)
+    assert (ends == [None] * len(ends)) is (refused.status_code == 404)
 
 
 async def test_grants_by_law_are_in_the_state_and_end_on_birthdays(make_case: MakeCase) -> None:

@@ -36,7 +36,7 @@ def test_the_program_says_in_one_sentence_why_it_does_not_start(monkeypatch: pyt
     given = {
         "MODE": "production", "DATABASE_URL": DATABASE, "KEYS_DATABASE_URL": DATABASE, "KAFKA_BOOTSTRAP": "127.0.0.1:1",
         "KAFKA_USER": "consent", "KAFKA_PASSWORD": "-", "INNER_KEY": key, "HASH_KEY": key, "KEY_ENCRYPTION_KEY": key,
-        "LEADER_URL": "http://127.0.0.1:1",
+        "LEDGER_SIGNING_KEY": key, "LEDGER_ORIGIN": "samlogg.test/ledger", "LEADER_URL": "http://127.0.0.1:1",
     }  # fmt: skip
     for name, value in given.items():
         monkeypatch.setenv(f"SAMLOGG_{name}", value)

@@ -24,13 +24,16 @@ from chassis.keys import SubjectKeys
 from chassis.permit import Actor, Cell, Permit
 from chassis.storage import make_engine, migrate
 from consent.app import create_app as create_consent
+from consent.handlers import checkpoints
 from consent.handlers import directory as consent_directory
+from consent.model.notes import Signer
 from directory.app import create_app as create_directory
 from gateway.app import create_app as create_gateway
 from gateway.settings import Settings as GatewaySettings
 from logbook.app import create_app as create_logbook
 from notify.settings import Settings as NotifySettings
 from tests.consent import callers as consent_callers
+from tests.consent.looking import append, look
 from tests.contracts.messages import ROOT
 from tests.directory.conftest import FIRST_CODE, NURSE, TEACHER, read_document, settings_on
 from tests.logbook import callers as logbook_callers
@@ -123,10 +126,13 @@ async def _consent(postgres: Postgres) -> AsyncIterator[Door]:
     database = postgres.fresh_database("consent")
     app = create_consent(consent_callers.settings_for(database, postgres.fresh_database("consent_keys")), bus=False)
     nurse, family = consent_callers.staff(consent_callers.NURSE), set[str]()
+    officer = Actor("staff", "officer", (), "privacy-officer", None, "high")
 
     def who(method: str, path: str) -> Actor:
-        if path == "/requests":
+        if path == "/requests" or "/questions" in path:
             return nurse
+        if "/audit" in path:
+            return officer
         return consent_callers.person(sorted(family)[0])
 
     engine = make_engine(database, pool_size=2)
@@ -139,10 +145,27 @@ async def _consent(postgres: Postgres) -> AsyncIterator[Door]:
         other = await consent_callers.Case(desk, consent_callers.a_request(17)).made()
         family.add(case.subject)
         gone = (await case.withdraw(case.subject, consent_callers.POLICE)).json()
-        known = {"subject": [case.subject, other.subject], "request": [case.id, other.id], "withdrawal": [gone["id"]]}
+        looked, question = await _asked_about(case)
+        known = {
+            "subject": [case.subject, other.subject], "request": [case.id, other.id], "withdrawal": [gone["id"]],
+            "look": [looked], "question": [question], "service": [consent_callers.NURSE],
+        }  # fmt: skip
         async with listening(Signing(app, "consent", who)) as base:
             yield Door(base, known)
     await engine.dispose()
+
+
+async def _asked_about(case: consent_callers.Case) -> tuple[str, str]:
+    """A look of the nurse that is in a checkpoint, and a question about it."""
+    seen = look(case.subject, consent_callers.staff(consent_callers.NURSE), "health")
+    await append(case, seen)
+    async with case.desk.engine.begin() as conn:
+        await checkpoints.sign(conn, Signer("samlogg.test/ledger", b"l" * 32), datetime.now(UTC))
+    made = await case.desk.ask(
+        "POST", f"{case.path}/looks/{seen.id}/question", consent_callers.person(case.subject), {"text": "Hvorfor?"},
+        subject=case.subject, permit=case.permit("looks"),
+    )  # fmt: skip
+    return seen.id, made.json()["id"]
 
 
 @asynccontextmanager

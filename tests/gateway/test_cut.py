@@ -72,6 +72,24 @@ def test_counts_and_cursor_are_of_what_is_left() -> None:
     assert cut(copy.deepcopy(untouched), allowed(permit("school"))).body == untouched
 
 
+def test_a_number_made_of_the_whole_list_does_not_outlive_a_cut() -> None:
+    items = [{"category": "school", "at": "2026-01-01T00:00:00Z"}, {"category": "police", "at": "2026-01-01T00:00:00Z"}]
+    permit = Permit("s", "read", "x", (Cell("school", "g"),))
+    whole = cut({"items": items[:1], "services": 3}, allowed(permit))
+    assert whole.body is not None
+    assert whole.body["services"] == 3
+    left = cut({"items": items, "services": 3}, allowed(permit))
+    assert left.body == {"items": items[:1], "next": None}
+
+
+def test_a_sentence_goes_with_what_it_speaks_of() -> None:
+    look = {"categories": ["school", "police"], "at": "2026-01-01T00:00:00Z", "text": "read about school and police"}
+    permit = Permit("s", "read", "x", (Cell("school", "g"), Cell("looks", "g")))
+    left = cut({"items": [look]}, allowed(permit, "looks", "somebody"))
+    assert left.body is not None
+    assert left.body["items"] == [{"categories": ["school"], "at": "2026-01-01T00:00:00Z"}]
+
+
 def test_what_lies_deeper_is_cut_too() -> None:
     body = {
         "id": "log",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chassis.permit import Actor, Permit
-from gateway.model.decide import Admission, Question, Refusal, decide, still_allows
+from chassis.permit import Actor, Cell, Permit
+from gateway.model.decide import Admission, Decision, Question, Refusal, decide, still_allows
 from gateway.model.facts import Facts
 
 MATRIX = tomllib.loads((Path(__file__).parents[1] / "matrices" / "decide.toml").read_text())
@@ -140,7 +140,38 @@ def test_a_member_of_staff_who_left_loses_the_right_at_once() -> None:
 )  # fmt: skip
 def test_other_bases_admit_without_any_category(who: str, basis: str, fits: bool) -> None:
     decision = decide(Question(actor(who), "s", "none", None, basis), known_facts(), NOW)
-    assert isinstance(decision, Admission if fits else Refusal)
+    assert decision == Admission(basis) if fits else isinstance(decision, Refusal)
+
+
+@pytest.mark.parametrize(
+    ("who", "basis", "reason"),
+    [
+        ("staff:police-machine", "agency", "not-attached"), ("person:police-machine", "agency", "not-attached"),
+        ("machine:teacher", "role:professional", "role-missing"),
+        ("person:teacher", "role:professional", "role-missing"), ("machine:teacher", "self", "not-matched"),
+        ("machine:mother", "asked", "not-asked"), ("staff:mother", "asked-or-asker", "not-asked"),
+    ],
+)  # fmt: skip
+def test_the_name_of_another_kind_of_actor_opens_nothing(who: str, basis: str, reason: str) -> None:
+    assert decide(Question(actor(who), "s", "none", None, basis), known_facts(), NOW) == Refusal(reason)
+
+
+def test_a_permit_says_for_whom_and_what_it_is_why_and_how_far_back_each_category_goes() -> None:
+    facts = known_facts()
+    to_school = {"recipient": "service:school", "actions": ["read"], "from": 0}
+    put_subject(
+        facts, 2,
+        [
+            grant(id="g1", categories=["school", "astrology"], **to_school),
+            grant(id="g2", categories=["health"], back=500, **to_school),
+        ],
+    )  # fmt: skip
+    decision = decide(Question(actor("staff:teacher"), "s", "read"), facts, NOW)
+    assert decision == Permit("s", "read", "follow-up", (Cell("school", "g1", None), Cell("health", "g2", 500)))
+
+
+def test_a_question_about_no_action_on_content_is_refused() -> None:
+    assert decide(Question(actor("staff:teacher"), "s", "none"), known_facts(), NOW) == Refusal("no-grant")
 
 
 def test_a_yes_under_another_grant_is_a_no_for_an_answer_on_its_way() -> None:
@@ -153,7 +184,26 @@ def test_a_yes_under_another_grant_is_a_no_for_an_answer_on_its_way() -> None:
     assert isinstance(second, Permit)
     assert not still_allows(first, second)
     assert still_allows(first, first)
-    assert not still_allows(first, Refusal("no-grant"))
+
+
+PERMIT = Permit("s", "read", "follow-up", (Cell("school", "g1"), Cell("leisure", "g1")))
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "allowed"),
+    [
+        (PERMIT, PERMIT, True),
+        (PERMIT, Permit("s", "read", "follow-up", (*PERMIT.cells, Cell("health", "g2"))), True),
+        (PERMIT, Permit("s", "read", "follow-up", PERMIT.cells[:1]), False),
+        (PERMIT, Refusal("no-grant"), False), (PERMIT, Admission("self"), False),
+        (Admission("self"), Admission("self"), True), (Admission("self"), Admission("agency"), False),
+        (Admission("self"), PERMIT, False), (Admission("self"), Refusal("not-matched"), False),
+        (Refusal("no-grant"), Refusal("grant-not-live"), True), (Refusal("no-grant"), PERMIT, False),
+        (Refusal("not-matched"), Admission("self"), False),
+    ],
+)  # fmt: skip
+def test_an_answer_leaves_only_under_the_same_decision(first: Decision, again: Decision, allowed: bool) -> None:
+    assert still_allows(first, again) is allowed
 
 
 def test_a_subject_is_found_by_everybody_who_has_something_there_and_by_nobody_else() -> None:

@@ -276,6 +276,17 @@ async def test_a_no_is_told_to_the_staff_who_asked(desk: Desk) -> None:
     assert found["recipient"] == f"staff:{NURSE}"
 
 
+async def test_a_question_about_a_look_is_told_to_the_service_and_its_answer_to_whoever_asked(desk: Desk) -> None:
+    desk.world.state(grant(f"person:{YOUTH}", "looks", kind="self"), subject=desk.subject)
+    id_, service = str(uuid4()), "service:school-health"
+    asked = await desk.happens("consent.question-asked.v1", CONSENT, question=id_, look=str(uuid4()), service=service)
+    (found,) = await desk.notices(1, {asked.id})
+    assert found["recipient"] == f"staff:{NURSE}"
+    answer = await desk.happens("consent.question-answered.v1", CONSENT, question=id_, service=service, asked_by=YOUTH)
+    (found,) = await desk.notices(1, {answer.id})
+    assert found["recipient"] == f"person:{YOUTH}"
+
+
 async def test_a_feed_that_is_just_being_made_is_waited_for(desk: Desk) -> None:
     opaque = f"n{uuid4().hex[:8]}"
     desk.world.attach(POLICE, "police", ["patrol"], opaque=opaque)
@@ -305,7 +316,7 @@ async def test_a_poison_event_becomes_a_dead_letter_and_the_next_goes_on(desk: D
     await desk.entry("school")
     assert len(await desk.feed(POLICE, 1)) == 1
     (letter,) = await desk.bus.records(
-        f"{LOGBOOK}.dlq", 1, wanted=lambda one: dict(one.headers)["ce_id"] == bad.id.encode()
+        f"{LOGBOOK}.dlq", 1, wanted=lambda one: dict(one.headers).get("ce_id") == bad.id.encode()
     )
     assert b"Kanari" not in dict(letter.headers)["dlq_reason"]
 

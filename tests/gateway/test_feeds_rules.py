@@ -11,10 +11,12 @@ from gateway.model.feeds import (
     About,
     Effects,
     may_still,
+    of_asked_service,
     of_change,
     of_denial,
     of_grant,
     of_question,
+    of_service_answer,
     of_withdrawal,
     rounded,
 )
@@ -168,6 +170,26 @@ def test_the_staff_who_asked_are_told_of_a_no(world: World) -> None:
     assert of_denial(YOUTH, "r2", f"person:{YOUTH}", world.facts, NOW, decide).recipients == ()
 
 
+def test_a_service_that_is_asked_about_a_look_tells_those_of_its_staff_who_may_answer(world: World) -> None:
+    roles = {"leader": "leader", "admin": "admin", "aunt": "professional", "left": "professional"}
+    for id_, role in roles.items():
+        world.entity("staff", id_, services=["patrol"], role=role, identity=None, active=id_ != "left")
+    world.state(grant("service:patrol", "school", **{"except": ["aunt"]}))
+    found = of_asked_service(YOUTH, "service:patrol", world.facts, NOW, decide)
+    assert (found.pointers, set(found.recipients)) == ((), {f"staff:{OFFICER}", "staff:leader"})
+    world.state()
+    again = of_asked_service(YOUTH, "service:patrol", world.facts, NOW, decide)
+    assert f"staff:{OFFICER}" in again.recipients, "it can be asked and can answer after the consent has ended"
+    assert may_still(f"staff:{OFFICER}", again.about, world.facts, NOW, decide)
+
+
+def test_who_asked_about_a_look_is_told_of_the_answer_while_they_may_see_looks(world: World) -> None:
+    world.state(grant(f"person:{GUARDIAN}", "looks", kind="parental"))
+    found = of_service_answer(YOUTH, GUARDIAN, world.facts, NOW, decide)
+    assert (found.pointers, found.recipients) == ((), (f"person:{GUARDIAN}",))
+    assert of_service_answer(YOUTH, YOUTH, world.facts, NOW, decide).recipients == ()
+
+
 def test_a_notice_may_no_longer_be_sent_when_its_grant_is_gone(world: World) -> None:
     about = About(YOUTH, category="health", at=NOW)
     world.state(grant("service:school-health", "health"))
@@ -191,9 +213,11 @@ def test_everything_goes_through_the_decision_that_is_given(world: World) -> Non
         of_grant(YOUTH, "g", "service:school", facts, NOW, never),
         of_question(YOUTH, [YOUTH], facts, NOW, never),
         of_denial(YOUTH, "r1", "person:x", facts, NOW, never),
+        of_asked_service(YOUTH, "service:school", facts, NOW, never),
+        of_service_answer(YOUTH, YOUTH, facts, NOW, never),
     ):
         assert (found.pointers, found.recipients) == ((), ())
-    assert len(asked) >= 6
+    assert len(asked) >= 8
     assert {question.subject for question in asked} == {YOUTH}
 
 

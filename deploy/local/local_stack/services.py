@@ -74,7 +74,8 @@ def service(site: Site, name: str) -> Command:
         secrets["samlogg_keys_database_url"] = site.database(f"{name}_keys")
         secrets["samlogg_key_encryption_key"] = site.vault.key(f"encryption-{name}")
     if name == "consent":
-        told["SAMLOGG_LEADER_URL"] = site.url("consent")
+        told |= {"SAMLOGG_LEADER_URL": site.url("consent"), "SAMLOGG_LEDGER_ORIGIN": "samlogg.example/ledger"}
+        secrets["samlogg_ledger_signing_key"] = site.vault.key("ledger")
     if name == "directory":
         secrets["samlogg_first_admin_code"] = site.vault.word("first-admin-code")
         secrets["samlogg_identity_key"] = site.vault.key("identity")

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
-from sqlalchemy import Column, DateTime, LargeBinary, MetaData, String, Table, delete, func, select
+from sqlalchemy import Column, DateTime, LargeBinary, MetaData, String, Table, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 _NONCE = 12
+_MAKING_LOCK = 7_264_003
 _CACHED = 2_000
 _CACHE_SECONDS = 30.0
 
@@ -41,8 +42,9 @@ class SubjectKeys:
         self._held: OrderedDict[str, tuple[float, AESGCM]] = OrderedDict()
 
     async def prepare(self) -> None:
-        """Make the table where it is missing."""
+        """Make the table where it is missing. Replicas that start together wait for one another."""
         async with self._engine.begin() as conn:
+            await conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING_LOCK})
             await conn.run_sync(metadata.create_all)
 
     async def seal(self, subject: str, value: str, place: str = "") -> bytes:

@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chassis.http import PAPER
 from chassis.routes import EXTRA
 
 Json = dict[str, Any]
+
+FILES = "x-samlogg-files"
+"""Beside the form of a paper: as what kinds of files it reaches those outside."""
 
 _COMPONENTS = "#/components/schemas/"
 _HANDLES = frozenset({"subject", "person", "persons", "asked"})
@@ -84,6 +88,8 @@ def _outside(value: Any, names: Mapping[str, str]) -> Any:
     if not isinstance(value, dict):
         return value
     copy = {name: _outside(each, names) for name, each in value.items()}
+    if PAPER in copy:
+        copy |= {kind: {} for kind in copy.pop(PAPER)[FILES]}
     found = copy.get("$ref")
     if isinstance(found, str) and found.startswith(_COMPONENTS):
         copy["$ref"] = _COMPONENTS + names[found.removeprefix(_COMPONENTS)]

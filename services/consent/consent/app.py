@@ -3,11 +3,13 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 from opentelemetry.sdk.trace import TracerProvider
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import housekeeping, kafka, logs, tracing
 from chassis.clock import Clock
@@ -22,10 +24,14 @@ from chassis.permit import signed_request
 from chassis.storage import make_engine, migrate
 from consent import api, messages, storage, subscribers
 from consent.handlers.changes import Confirmations
+from consent.handlers.checkpoints import CHECKPOINTS, Checkpoints, newest_published
 from consent.handlers.leader import Leader
 from consent.handlers.people import Registry
 from consent.handlers.requests import Office
 from consent.handlers.tables import consent_texts, current_law
+from consent.handlers.witnessing import Witness
+from consent.model.ledger import Pseudonyms
+from consent.model.notes import Signer
 from consent.settings import Settings
 
 SERVICE = "consent"
@@ -46,7 +52,9 @@ def create_app(
     keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
     secret = settings.hash_key.get_secret_value()
     office = Office(current_law(), office_texts, Registry(keys, secret, settings.synthetic))
-    health = Health(*(["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY] if bus else []))
+    names, signer = Pseudonyms(secret), Signer(settings.ledger_origin, settings.ledger_signing_key.get_secret_value())
+    expected = ["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY, CHECKPOINTS] if bus else []
+    health = Health(*expected)
     provider = tracing.setup(SERVICE, settings.replica)
     leading = Leader(engine, settings, business, health)
     confirmations = Confirmations(engine, url)
@@ -65,8 +73,9 @@ def create_app(
                 tasks.start("outbox", Relay(settings, health).run())
                 tasks.start("state topics", leading.read())
                 tasks.start("leader", leading.run())
-                tasks.start("ledger", subscribers.LedgerFeed(settings, engine, delivery, health).run())
+                tasks.start("ledger", subscribers.LedgerFeed(settings, engine, names, delivery, health).run())
                 tasks.start("directory", subscribers.DirectoryFeed(settings, engine, business, health).run())
+                _sign(tasks, settings, engine, signer, business, health)
             yield
         finally:
             await tasks.stop()
@@ -75,13 +84,25 @@ def create_app(
 
     app = make_app("Samlogg consent", provider, health, lifespan)
     verified = signed_request(settings.inner_key.get_secret_value(), SERVICE, wall)
-    app.include_router(
-        api.router(api.Parts(engine, office, confirmations, verified, business, secret, settings.confirmation_seconds))
+    parts = api.Parts(
+        engine, office, confirmations, verified, business, secret, settings.confirmation_seconds, names, signer
     )
+    app.include_router(api.router(parts))
+    app.include_router(api.looks(parts))
+    app.include_router(api.audit(parts))
+    app.include_router(api.ledger(parts))
     app.include_router(api.leases(leading, verified))
     api.install(app)
     app.state.broker = declare(settings, provider)
     return app
+
+
+def _sign(tasks: Tasks, settings: Settings, engine: AsyncEngine, signer: Signer, clock: Clock, health: Health) -> None:
+    """The ledger's checkpoints, and the witness if there is one."""
+    signing = Checkpoints(engine, signer, clock, health, partial(newest_published, settings))
+    tasks.start("checkpoints", signing.run())
+    if settings.witness_url is not None and settings.witness_key is not None:
+        tasks.start("witness", Witness(engine, clock, settings.witness_url, settings.witness_key).run())
 
 
 def declare(settings: Settings, provider: TracerProvider) -> KafkaBroker:

@@ -9,14 +9,18 @@ STATE = "consent.state.v1"
 EVENTS = "consent.events.v1"
 ACCESS = "gateway.access.v1"
 DIRECTORY = "directory.state.v1"
+CHECKPOINTS = "consent.checkpoints.v1"
 
 REQUESTED = "consent.requested.v1"
 GRANTED = "consent.granted.v1"
 DENIED = "consent.denied.v1"
 WITHDRAWN = "consent.withdrawn.v1"
+QUESTION_ASKED = "consent.question-asked.v1"
+QUESTION_ANSWERED = "consent.question-answered.v1"
 HORIZON_PASSED = "consent.horizon-passed.v1"
 STATE_CHANGED = "consent.state.v1"
 BARRIER = "consent.barrier.v1"
+CHECKPOINT_SIGNED = "consent.checkpoint-signed.v1"
 LOOKED = "access.recorded.v1"
 HELD_BACK = "access.held-back.v1"
 DIRECTORY_CHANGED = "directory.state.v1"
@@ -41,6 +45,7 @@ def _example(**fields: Any) -> ConfigDict:
 _SUBJECT, _GUARDIAN = "7d0e4b1c-52e4-4a53-9d3b-0c8d5f6f2a10", "b1f0c9de-8a3e-4a0c-a7f7-3d2e1c0b9a88"
 _REQUEST, _GRANT = "2f9d1b7a-6c35-4d0e-8f61-9a4be0c7d512", "c6a7e0d4-19f2-4b7e-b6a5-5f3d2c1b0e97"
 _CHANGE = "e4b8c2a6-3d71-4f95-8c0a-1b2d3e4f5a60"
+_QUESTION, _LOOK = "5a2e7c1d-90b4-4e63-b8f2-6c1d0a9e7f34", "91d4f0b8-2c6e-4a17-9e3b-0f5d8c7a6b21"
 
 
 class ConsentRequested(Published):
@@ -101,6 +106,32 @@ class ConsentWithdrawn(Published):
     categories: list[Slug]
     version: int
     change: Id
+
+
+class QuestionAsked(Published):
+    """consent.question-asked.v1: somebody asks a service about a look. What is asked travels over HTTPS only."""
+
+    model_config = _example(
+        question=_QUESTION, subject=_SUBJECT, look=_LOOK, service="service:school-health"
+    )  # fmt: skip
+
+    question: Id
+    subject: Id
+    look: Slug
+    service: Recipient
+
+
+class QuestionAnswered(Published):
+    """consent.question-answered.v1: the service has answered whoever asked."""
+
+    model_config = _example(
+        question=_QUESTION, subject=_SUBJECT, service="service:school-health", asked_by=_SUBJECT
+    )  # fmt: skip
+
+    question: Id
+    subject: Id
+    service: Recipient
+    asked_by: Id
 
 
 class HorizonPassed(Published):
@@ -171,16 +202,36 @@ class Barrier(Published):
     epoch: int
 
 
+class CheckpointSigned(Published):
+    """consent.checkpoint-signed.v1: the ledger's tree as it is signed (LEDGER.md). Of nobody in particular."""
+
+    model_config = _example(
+        origin="samlogg.example/ledger", size=1,
+        note=(
+            "samlogg.example/ledger\n1\nbjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=\n\n"
+            "— samlogg.example/ledger LdrogTC6XtL963d4MFSqyjbMd043zE0a/QCHTJsUWcOwZsZBP+iNwi/xxwk8CoClA+KGkrBvzaEYWzof"
+            "zlwfO83wgAw=\n"
+        ),
+    )  # fmt: skip
+
+    origin: Annotated[str, Field(max_length=120)]
+    size: Annotated[int, Field(ge=0)]
+    note: Annotated[str, Field(max_length=2_000)]
+
+
 PUBLISHED: dict[str, dict[str, type[Published]]] = {
     EVENTS: {
         REQUESTED: ConsentRequested,
         GRANTED: ConsentGranted,
         DENIED: ConsentDenied,
         WITHDRAWN: ConsentWithdrawn,
+        QUESTION_ASKED: QuestionAsked,
+        QUESTION_ANSWERED: QuestionAnswered,
         HORIZON_PASSED: HorizonPassed,
     },
     STATE: {STATE_CHANGED: ConsentState, BARRIER: Barrier},
     DIRECTORY: {BARRIER: Barrier},
+    CHECKPOINTS: {CHECKPOINT_SIGNED: CheckpointSigned},
 }
 """Topic, type, and the form of the data."""
 
@@ -224,8 +275,15 @@ class DirectoryState(_Slice):
     id: Slug
 
 
+class PublishedCheckpoint(_Slice):
+    """consent.checkpoint-signed.v1, read back at the start: the database must not be older than what was published."""
+
+    note: Annotated[str, Field(max_length=2_000)]
+
+
 CONSUMED: dict[str, dict[str, type[BaseModel]]] = {
     ACCESS: {LOOKED: AccessRecorded, HELD_BACK: AccessHeldBack},
     DIRECTORY: {DIRECTORY_CHANGED: DirectoryState},
+    CHECKPOINTS: {CHECKPOINT_SIGNED: PublishedCheckpoint},
 }
 """Topic, type, and the slice that is relied on."""

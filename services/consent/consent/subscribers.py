@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import tracing
-from chassis.causes import caused_by_a_part
+from chassis.causes import PartFailure, caused_by_a_part
 from chassis.clock import Clock
 from chassis.delivery import Delivery
 from chassis.events import BadEvent, Event, decode
@@ -25,12 +25,12 @@ from chassis.kafka import from_beginning, make_consumer, make_producer, partitio
 from chassis.settings import Settings
 from consent import messages
 from consent.handlers import directory, ledger
-from consent.model.ledger import NotCanonical, canonical
+from consent.model.ledger import NotCanonical, Pseudonyms, check
 
 GROUP = "consent"
 LEDGER = "ledger"
 DIRECTORY = "directory"
-_BATCH = 500
+_BATCH = 1_000
 _POLL_MS = 250
 # Looks are gathered at the broker: a transaction for each would cost more than half of the read that it records.
 _GATHER_BYTES = 65_536
@@ -41,7 +41,7 @@ _LONGEST_WAIT = 5.0
 _ASK_EVERY = 2.0
 _ANSWER_SECONDS = 5.0
 _PATIENCE = 15.0
-_PARTS = (KafkaError, OSError, TimeoutError, SQLAlchemyError)
+_PARTS = (KafkaError, OSError, TimeoutError, SQLAlchemyError, PartFailure)
 _log = logging.getLogger(__name__)
 _tracer = trace.get_tracer("samlogg.consent")
 _appended = Counter("samlogg_ledger_records_total", "Access records appended to the ledger")
@@ -74,7 +74,7 @@ def _check(event: Event) -> None:
     if len(event.id) > _LONGEST_ID or len(event.key) > _LONGEST_ID:
         raise BadEvent("an id is too long")
     try:
-        canonical(dict(event.data))
+        check(event.data)
     except NotCanonical as error:
         raise BadEvent("no one canonical form") from error
 
@@ -87,10 +87,11 @@ class LedgerFeed:
     """
 
     def __init__(
-        self, settings: Settings, engine: AsyncEngine, delivery: Delivery, health: Health, *,
+        self, settings: Settings, engine: AsyncEngine, names: Pseudonyms, delivery: Delivery, health: Health, *,
         topic: str = messages.ACCESS, group: str = GROUP,
     ) -> None:  # fmt: skip
         self._settings, self._engine, self._delivery, self._health = settings, engine, delivery, health
+        self._names = names
         self._topic, self._group = topic, group
 
     async def run(self) -> None:
@@ -158,9 +159,10 @@ class LedgerFeed:
             return
         with contextlib.ExitStack() as spans:
             for _, event, _ in good:
-                spans.enter_context(_span(event.traceparent))
+                if event.traceparent is not None and event.traceparent.endswith("-01"):
+                    spans.enter_context(_span(event.traceparent))
             async with self._engine.begin() as conn:
-                _appended.inc(await ledger.append(conn, [record for _, _, record in good]))
+                _appended.inc(await ledger.append(conn, self._names, [record for _, _, record in good]))
         for tp in {TopicPartition(record.topic, record.partition) for record, _, _ in good}:
             self._delivery.succeeded(tp)
 
@@ -186,11 +188,8 @@ class LedgerFeed:
 
 
 @contextlib.contextmanager
-def _span(traceparent: str | None) -> Iterator[None]:
-    """A span in the trace that a record came with, if that is sampled: a batch holds the ends of many traces."""
-    if traceparent is None or not traceparent.endswith("-01"):
-        yield
-        return
+def _span(traceparent: str) -> Iterator[None]:
+    """A span in the trace that a record came with: a batch holds the ends of many traces."""
     with tracing.carried(traceparent):
         span = _tracer.start_span("ledger append", kind=trace.SpanKind.CONSUMER)
     try:
@@ -291,8 +290,9 @@ async def _for_ever(part: str, health: Health, session: Callable[[Callable[[], N
         except _PARTS as error:
             if isinstance(error, SQLAlchemyError) and not caused_by_a_part(error):
                 raise
-            health.trouble(part, type(error).__name__)
-            _log.warning("waits for a part", extra={"part": part, "error": type(error).__name__})
+            reason = str(error) if isinstance(error, PartFailure) else type(error).__name__
+            health.trouble(part, reason)
+            _log.warning("waits for a part", extra={"part": part, "error": reason})
         await asyncio.sleep(wait)
         wait = min(wait * 2, _LONGEST_WAIT)
 

@@ -23,6 +23,8 @@ from gateway.messages import (
     ConsentRequested,
     ConsentWithdrawn,
     LogChanged,
+    QuestionAnswered,
+    QuestionAsked,
 )
 
 GROUP = "gateway"
@@ -75,6 +77,14 @@ def make_subscribers(settings: Settings, feeds: Feeds) -> KafkaRouter:
     @take(filter=of_type(events.DENIED))
     async def consent_denied(body: ConsentDenied, message: KafkaMessage) -> None:
         await feeds.consent_denied(event_of(message), body, _topics(message))
+
+    @take(filter=of_type(events.QUESTION_ASKED))
+    async def question_asked(body: QuestionAsked, message: KafkaMessage) -> None:
+        await feeds.question_asked(event_of(message), body, _topics(message))
+
+    @take(filter=of_type(events.QUESTION_ANSWERED))
+    async def question_answered(body: QuestionAnswered, message: KafkaMessage) -> None:
+        await feeds.question_answered(event_of(message), body, _topics(message))
 
     @take
     async def unknown(message: KafkaMessage) -> None:

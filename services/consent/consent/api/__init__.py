@@ -1,8 +1,11 @@
 """The routes of consent: parse, call a handler, shape the answer."""
 
+from consent.api.audit import audit
 from consent.api.errors import install
 from consent.api.leases import leases
+from consent.api.ledger import ledger
+from consent.api.looks import looks
 from consent.api.parts import Parts
 from consent.api.routes import router
 
-__all__ = ["Parts", "install", "leases", "router"]
+__all__ = ["Parts", "audit", "install", "leases", "ledger", "looks", "router"]

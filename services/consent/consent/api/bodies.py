@@ -28,11 +28,13 @@ Day = Annotated[date, BeforeValidator(_day)]
 Action = Literal["read", "contribute"]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What is sent: nothing but the fields that are named."""
+
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class Person(_Body):
+class Person(Body):
     """Somebody as the asker knows them. The birth date is what the asker says, never taken from the number."""
 
     national_id: Number
@@ -42,7 +44,7 @@ class Person(_Body):
     language: Language = "nb"
 
 
-class AskedService(_Body):
+class AskedService(Body):
     """What is asked for one service: every category with every action."""
 
     service: Slug
@@ -69,7 +71,7 @@ class NewRequest(Person):
         return self
 
 
-class AnsweredCell(_Body):
+class AnsweredCell(Body):
     """Yes or no to one cell."""
 
     service: Slug
@@ -78,7 +80,7 @@ class AnsweredCell(_Body):
     answer: Literal["yes", "no"]
 
 
-class NewAnswer(_Body):
+class NewAnswer(Body):
     """Cell by cell, with the text that was read. Cells that are left out stay as they are."""
 
     cells: Annotated[list[AnsweredCell], Field(min_length=1, max_length=_MOST_CELLS)]
@@ -92,14 +94,21 @@ class NewAnswer(_Body):
         return self
 
 
-class NewWithdrawal(_Body):
-    """All that was agreed to for a recipient, or one category of it."""
+class NewWithdrawal(Body):
+    """All that was agreed to for a recipient, or one category of it; or of that only a part, and the rest stays.
+
+    staff: one member of the service's staff, by the id that the list of looks shows. back_to: nothing from before this
+    day any more. until: nothing after this day.
+    """
 
     recipient: Annotated[str, Field(pattern=r"^service:[a-z0-9][a-z0-9._-]{0,62}$")]
     category: Slug | None = None
+    staff: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
+    back_to: Day | None = None
+    until: Day | None = None
 
 
-class Match(_Body):
+class Match(Body):
     """A national id, to find whose it is."""
 
     national_id: Number
@@ -167,14 +176,25 @@ class AnswerView(BaseModel):
 
 
 class WithdrawalView(BaseModel):
-    """One's own withdrawal."""
+    """One's own withdrawal. `text`: what ends now, and what those who have read keep, in the person's language."""
 
     id: str
     status: Literal["confirmed", "pending"]
+    text: str
+    language: str
+
+
+class HowToEnd(BaseModel):
+    """The one call that ends all that was agreed to for a service; with a `category` in its body, only that."""
+
+    method: Literal["POST"]
+    href: str
+    body: dict[str, str]
 
 
 class GrantView(BaseModel):
-    """Who may see what, until when. `pending` and `ending` are in progress, not done."""
+    """Who may see what, until when. `pending` and `ending` are in progress, not done. `name`: the service's, in the
+    reader's language. `end`: None where the reader may not end it, or it is ending already."""
 
     id: str
     kind: Literal["consent", "self", "parental"]
@@ -186,49 +206,16 @@ class GrantView(BaseModel):
     begins: Annotated[str, Field(alias="from")]
     until: str | None
     state: Literal["pending", "in-force", "ending"]
+    name: str | None
+    end: HowToEnd | None
 
 
 class GrantList(BaseModel):
-    """All grants, cut to what the reader sees."""
+    """All grants, cut to what the reader sees. `services`: how many services they are for."""
 
     items: list[GrantView]
     next: None
-
-
-class LookActor(BaseModel):
-    """Who looked, and for which services."""
-
-    kind: Literal["person", "staff", "machine"]
-    id: str | None
-    services: list[str]
-    role: str | None
-    agency: str | None
-
-
-class LookView(BaseModel):
-    """One look or one refusal. `held_back`: why the answer did not leave after all."""
-
-    id: str
-    kind: Literal["look"]
-    at: str
-    actor: LookActor
-    route: str | None
-    action: str | None
-    categories: list[str]
-    grants: list[str]
-    basis: str | None
-    purpose: str | None
-    outcome: Literal["answered", "refused"]
-    reason: str | None
-    count: int
-    held_back: str | None
-
-
-class LookList(BaseModel):
-    """Looks, the newest first."""
-
-    items: list[LookView]
-    next: str | None
+    services: int
 
 
 class IdentityView(BaseModel):

@@ -4,14 +4,18 @@ import asyncpg
 from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.causes import caused_by_a_part
+from chassis.causes import PartFailure, caused_by_a_part
 from chassis.keys import KeyGone
 from chassis.problems import Problem, not_found, respond, unavailable
 from consent.model import errors
 from consent.model.errors import RuleBroken
 
 STATUS: dict[type[RuleBroken], int] = {
+    errors.AlreadyAnswered: 409,
+    errors.AlreadyAsked: 409,
     errors.AssuranceTooLow: 403,
+    errors.NoCheckpoint: 404,
+    errors.NotInCheckpoint: 409,
     errors.RequestClosed: 409,
     errors.TextUnknown: 409,
 }
@@ -46,5 +50,5 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(RuleBroken, rule)
     app.add_exception_handler(KeyGone, gone)
-    for kind in (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+    for kind in (SQLAlchemyError, PartFailure, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
         app.add_exception_handler(kind, part)

@@ -15,13 +15,16 @@ from chassis.problems import Problem, not_found
 from consent import storage
 from consent.handlers.changes import Confirmations
 from consent.handlers.requests import Office
+from consent.model.ledger import Pseudonyms
+from consent.model.notes import Signer
 
 Verified = Callable[[Request], Awaitable[Signed]]
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the routes need. secret: for cursors and idempotency keys. seconds: how long a write waits."""
+    """What the routes need. secret: for cursors and idempotency keys. seconds: how long a write waits. names, signer:
+    what the ledger calls people, and who signs it."""
 
     engine: AsyncEngine
     office: Office
@@ -30,6 +33,8 @@ class Parts:
     clock: Clock
     secret: bytes
     seconds: float
+    names: Pseudonyms
+    signer: Signer
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,31 +3,30 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Response
 
 from chassis.http import answer as answered
-from chassis.http import make_cursor, read_cursor
 from chassis.permit import Actor, Signed
 from chassis.problems import Problem, not_found, respond
 from chassis.routes import route
 from consent.api import bodies
 from consent.api.parts import Parts, Writing, allowed, an_id, known, only, reading, writing
-from consent.handlers import answers, ledger, requests, views, withdrawals
+from consent.handlers import answers, requests, views, withdrawals
 from consent.handlers.answers import Answer
 from consent.handlers.requests import Made, Order
+from consent.handlers.withdrawals import Part
 from consent.model.people import Claim
 from consent.model.requests import Cell
 from consent.model.texts import wishes
 
 _ASKED_OR_ASKER = route(action="read", basis="asked-or-asker", category="any")
 _WITHDRAWAL = route(basis="self", lease="none")
-_LOOKS = route(action="read", category="fixed:looks", me=True)
 _GRANTS = route(action="read", category="fixed:grants", me=True)
 Languages = Annotated[str | None, Header(alias="Accept-Language", max_length=300)]
 
 
 def router(parts: Parts) -> APIRouter:
-    """Every route of consent but the leader's."""
+    """Every route of consent but the leader's and the ledger's."""
     routes = APIRouter()
     _request_routes(routes, parts)
     _answer_routes(routes, parts)
@@ -136,65 +135,63 @@ def _answer_routes(routes: APIRouter, parts: Parts) -> None:
 def _withdrawal_routes(routes: APIRouter, parts: Parts) -> None:
     reads, writes = reading(parts), writing(parts)
 
+    async def told(actor: Actor, subject: str, id_: str, languages: str | None) -> dict[str, Any]:
+        async with parts.engine.connect() as conn:
+            found = await withdrawals.withdrawal(conn, actor, subject, id_)
+            return await withdrawals.told(conn, found, actor, wishes(languages))
+
     @routes.post(
         "/subjects/{subject}/withdrawals", response_model=bodies.WithdrawalView,
         responses={202: {"model": bodies.WithdrawalView}}, openapi_extra=_WITHDRAWAL,
     )  # fmt: skip
-    async def withdraw(subject: str, body: bodies.NewWithdrawal, write: Writing = writes) -> Response:
+    async def withdraw(
+        subject: str, body: bodies.NewWithdrawal, languages: Languages = None, write: Writing = writes
+    ) -> Response:
         del subject
         actor, about, law = write.signed.actor, known(write.signed), parts.office.law
+        part = Part(
+            body.recipient, body.category, body.staff,
+            None if body.back_to is None else law.starts(body.back_to),
+            None if body.until is None else law.ends(body.until),
+        )  # fmt: skip
 
         async def do(conn: Any) -> str | None:
             found = await withdrawals.withdraw(
-                conn, law, actor, about, body.recipient, body.category, record=write.signed.record,
-                now=parts.clock.now(),
-            )  # fmt: skip
+                conn, law, parts.names, actor, about, part, record=write.signed.record, now=parts.clock.now()
+            )
             return None if found is None else found.id
 
         id_, _ = await write.make(200, do)
         if id_ is None:  # the refusal is committed with its record; only then is it told
             return respond(not_found())
-        confirmed = await parts.confirmations.wait(id_, parts.seconds)
-        shown = {"id": id_, "status": "confirmed" if confirmed else "pending"}
-        if confirmed:
+        await parts.confirmations.wait(id_, parts.seconds)
+        shown = await told(actor, about, id_, languages)
+        if shown["status"] == "confirmed":
             return answered(shown)
         return answered(shown, 202, Location=f"/subjects/{about}/withdrawals/{id_}")
 
     @routes.get(
         "/subjects/{subject}/withdrawals/{withdrawal}", response_model=bodies.WithdrawalView, openapi_extra=_WITHDRAWAL
     )
-    async def read_withdrawal(subject: str, withdrawal: str, signed: Signed = reads) -> Response:
+    async def read_withdrawal(
+        subject: str, withdrawal: str, languages: Languages = None, signed: Signed = reads
+    ) -> Response:
         del subject
-        async with parts.engine.connect() as conn:
-            found = await withdrawals.withdrawal(conn, signed.actor, known(signed), an_id(withdrawal))
-        return answered({"id": found.id, "status": found.status})
+        return answered(await told(signed.actor, known(signed), an_id(withdrawal), languages))
 
 
 def _sight_routes(routes: APIRouter, parts: Parts) -> None:
     reads = reading(parts)
 
     @routes.get("/subjects/{subject}/grants", response_model=bodies.GrantList, openapi_extra=_GRANTS)
-    async def list_grants(subject: str, signed: Signed = reads) -> Response:
+    async def list_grants(subject: str, languages: Languages = None, signed: Signed = reads) -> Response:
         del subject
         async with parts.engine.connect() as conn:
-            found = await views.grants_for(conn, allowed(signed), signed.actor, parts.clock.now())
-        return answered({"items": found, "next": None})
-
-    @routes.get("/subjects/{subject}/looks", response_model=bodies.LookList, openapi_extra=_LOOKS)
-    async def list_looks(
-        subject: str,
-        after: Annotated[str | None, Query(max_length=400)] = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        signed: Signed = reads,
-    ) -> Response:
-        del subject
-        permit = allowed(signed)
-        scope = _scope(permit.subject, signed.actor)
-        before = None if after is None else str(read_cursor(parts.secret, after, scope))
-        async with parts.engine.connect() as conn:
-            page = await ledger.looks(conn, permit, signed.actor, before, limit)
-        next_ = None if page.next is None else make_cursor(parts.secret, page.next, scope)
-        return answered({"items": page.items, "next": next_})
+            return answered(
+                await views.grants_for(
+                    conn, parts.office.law, allowed(signed), signed.actor, wishes(languages), parts.clock.now()
+                )
+            )
 
     @routes.get("/subjects/{subject}/identity", response_model=bodies.IdentityView, openapi_extra=route(action="read"))
     async def read_identity(subject: str, signed: Signed = reads) -> Response:
@@ -210,11 +207,6 @@ def _sight_routes(routes: APIRouter, parts: Parts) -> None:
                 "birth_date": found.birth_date.isoformat(),
             }
         )  # fmt: skip
-
-
-def _scope(subject: str, actor: Actor) -> str:
-    """Cursors of one list for one reader."""
-    return f"looks {subject} {actor.kind} {actor.id}"
 
 
 def _inner_routes(routes: APIRouter, parts: Parts) -> None:

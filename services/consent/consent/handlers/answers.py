@@ -64,7 +64,7 @@ async def answer(
         await _tell_denied(conn, subject, request, person, now)
     words = (await storage.words_about(conn, [request]))[request]
     live = await storage.grants_of(conn, subject, int(now.timestamp()))
-    made = granting.plan(law, found, words, live, now)
+    made = granting.plan(law, found, words, await storage.narrowings_of(conn, subject), live, now)
     if not made:
         return Made(request, subject, None)
     body = {"request": request, "by": person}

@@ -26,6 +26,7 @@ CONFIRMED = "consent_confirmed"
 TRACE = "traceparent"
 _EVENT_IDS = UUID("0d1c7a76-3f36-5a1e-8a3c-7f0b5c0f9d02")
 _POLL_SECONDS = 0.25
+_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _log = logging.getLogger(__name__)
 
 
@@ -68,8 +69,10 @@ async def confirmed(conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]) ->
     grants = await storage.grants_by_id(conn, ids) if ids else {}
     events = [event for change in found for event in _events(change, grants)]
     await announce(conn, storage.outbox, messages.EVENTS, *events)
-    for change in found:
-        await conn.execute(text("SELECT pg_notify(:channel, :id)"), {"channel": CONFIRMED, "id": change.id})
+    await conn.execute(
+        text("SELECT pg_notify(:channel, id) FROM unnest(CAST(:ids AS text[])) AS id"),
+        {"channel": CONFIRMED, "ids": [change.id for change in found]},
+    )
 
 
 def _events(change: ChangeRow, grants: Mapping[str, Mapping[str, Any]]) -> Iterator[Event]:
@@ -118,10 +121,22 @@ class Confirmations:
 
     async def run(self) -> None:
         """Listen for ever. Without the connection, waiting goes on by asking alone."""
+        asking = asyncio.create_task(self._ask())
+        try:
+            while True:
+                with contextlib.suppress(*_AWAY):
+                    await self._listen()
+                await asyncio.sleep(1.0)
+        finally:
+            asking.cancel()
+
+    async def _ask(self) -> None:
+        """Now and then, one question for all who wait: each of them asking would be most of what the database does."""
         while True:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await self._listen()
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_POLL_SECONDS)
+            with contextlib.suppress(*_AWAY, SQLAlchemyError):
+                for change in await self._confirmed(list(self._waiting)):
+                    self._wake(change)
 
     async def _listen(self) -> None:
         conn = await raw_connection(self._url)
@@ -134,24 +149,23 @@ class Confirmations:
             conn.terminate()
 
     def _told(self, _connection: Any, _pid: int, _channel: str, change: Any) -> None:
-        for event in self._waiting.get(str(change), ()):
+        self._wake(str(change))
+
+    def _wake(self, change: str) -> None:
+        for event in self._waiting.get(change, ()):
             event.set()
 
     async def wait(self, change: str, seconds: float) -> bool:
         """Is the change confirmed, within this time? False as well when the database cannot say."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
         told = asyncio.Event()
         self._waiting.setdefault(change, set()).add(told)
         try:
-            while not await self._is_confirmed(change):
-                left = end - loop.time()
-                if left <= 0:
-                    return False
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(told.wait(), min(left, _POLL_SECONDS))
-                told.clear()
-        except (OSError, TimeoutError, SQLAlchemyError) as error:
+            if not await self._confirmed([change]):
+                async with asyncio.timeout(seconds):
+                    await told.wait()
+        except TimeoutError:
+            return False
+        except (OSError, SQLAlchemyError) as error:
             _log.warning("cannot ask for a confirmation", extra={"error": type(error).__name__})
             return False
         finally:
@@ -161,7 +175,9 @@ class Confirmations:
                 del self._waiting[change]
         return True
 
-    async def _is_confirmed(self, change: str) -> bool:
+    async def _confirmed(self, changes: Sequence[str]) -> list[str]:
+        """Those of them that are confirmed."""
+        if not changes:
+            return []
         async with self._engine.connect() as conn:
-            found = await storage.changes_by_id(conn, [change])
-        return bool(found) and found[0].confirmed
+            return [found.id for found in await storage.changes_by_id(conn, changes) if found.confirmed]

@@ -49,3 +49,11 @@ async def keep(conn: AsyncConnection, entries: Iterable[Entry], now: datetime) -
     if any(kind == "category" for kind, _ in changed) and await storage.categories(conn) != before:
         await storage.add_change_for_all(conn, LAW_CHANGED, now)
     return len(changed)
+
+
+async def apply_law(conn: AsyncConnection, version: str, now: datetime) -> bool:
+    """Where the states come from another law table than this one, each subject gets a new version; were they?"""
+    if not await storage.law_is_new(conn, version):
+        return False
+    await storage.add_change_for_all(conn, LAW_CHANGED, now)
+    return True

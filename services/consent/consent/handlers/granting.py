@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
 from consent.handlers import changes
-from consent.model.grants import BASIS, Terms, difference, says
+from consent.model.grants import BASIS, Narrowing, Terms, difference, limits, says
 from consent.model.law import Law
 from consent.model.requests import Cell, Said, in_force, needed
 from consent.storage import GrantRow, RequestRow, Word
@@ -36,15 +36,27 @@ def words_only(words: Spoken) -> dict[tuple[str, Cell], Said]:
     return {place: word.said for place, word in words.items()}
 
 
-def plan(law: Law, request: RequestRow, words: Spoken, grants: Iterable[GrantRow], now: datetime) -> Plan:
+def plan(
+    law: Law, request: RequestRow, words: Spoken, narrowings: Iterable[Narrowing], grants: Iterable[GrantRow],
+    now: datetime,
+) -> Plan:  # fmt: skip
     """What must change so that the request's grants say what everybody has said now."""
-    on = law.day_of(now)
-    cells = {
-        cell: end for cell, end in in_force(law, request.rules, words_only(words), on).items() if end > now.timestamp()
-    }
+    agreed, said = in_force(law, request.rules, words_only(words), law.day_of(now)), list(narrowings)
+    reaches = {cell: limits(end, _counting(said, cell, words)) for cell, end in agreed.items()}
+    cells = {cell: reach for cell, reach in reaches.items() if reach.end > now.timestamp()}
     live = {grant.id: grant.terms for grant in grants if grant.request == request.rules.id and not grant.ended}
     found = difference(live, cells, request.rules.purpose)
     return Plan(found.end, tuple(_row(law, request, words, terms, now) for terms in found.begin))
+
+
+def _counting(narrowings: Iterable[Narrowing], cell: Cell, words: Spoken) -> list[Narrowing]:
+    """Those that speak of the cell and that the same person has not lifted since with another yes."""
+    counting = []
+    for one in narrowings:
+        word = words.get((one.by, cell))
+        if one.speaks_of(cell) and (word is None or word.evidence <= one.after):
+            counting.append(one)
+    return counting
 
 
 async def carry_out(

@@ -24,7 +24,8 @@ from chassis.kafka import stop as stop_producer
 from chassis.outbox import announce
 from chassis.storage import raw_connection
 from consent import storage
-from consent.handlers import changes, state
+from consent.handlers import changes, directory, state
+from consent.handlers.tables import current_law
 from consent.model.horizon import LEASE_SECONDS, Horizon, Pending, Topics
 from consent.settings import Settings
 
@@ -38,7 +39,8 @@ _BATCH = 200
 _TICK = 0.5
 _DEADLINE = 8.0
 _WAITED_OUT = (
-    OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, SQLAlchemyError
+    OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, KafkaError,
+    SQLAlchemyError,
 )  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,6 @@ class Leader:
         self._horizon: Horizon | None = None
         self._pending: list[Pending] = []
         self._published: dict[str, int] = {}
-        self._told = 0
         self._changed, self._moved = asyncio.Event(), asyncio.Event()
         self._check_lock = asyncio.Lock()
         self._asked = self._answered = 0
@@ -166,35 +167,43 @@ class Leader:
         taken = lease_now()  # after the database answered
         names = [f"{found.topic}:{found.partition}" for found in self._partitions]
         horizon = Horizon(row["epoch"], taken, row["lease_max"] if row["epoch"] > 1 else 0.0, names, self._topics)
-        self._pending, self._published, self._told = [], {}, 0
+        self._pending, self._published = [], {}
         # Starting fences whoever led before: only then is the database read.
         await _while_awake(conn, asyncio.wait_for(producer.start(), _DEADLINE))
         self._horizon = horizon
-        await _while_awake(conn, self._write_barriers(producer, horizon.epoch))
+        await _while_awake(conn, self._write_barriers(producer, horizon))
         while not horizon.ready():
             self._moved.clear()
             with contextlib.suppress(TimeoutError):
                 await _while_awake(conn, asyncio.wait_for(self._moved.wait(), _TICK))
+        await _while_awake(conn, self._apply_law(horizon))
         await _while_awake(conn, self._publish_again(producer))
         return horizon
 
-    async def _write_barriers(self, producer: AIOKafkaProducer, epoch: int) -> None:
+    async def _apply_law(self, horizon: Horizon) -> None:
+        """A law table that is new to this installation yields something new for every subject."""
+        async with self._engine.begin() as conn:
+            await _still_ours(conn, horizon.epoch)
+            if await directory.apply_law(conn, current_law().version, self._clock.now()):
+                _log.info("another law table", extra={"law": current_law().version})
+
+    async def _write_barriers(self, producer: AIOKafkaProducer, horizon: Horizon) -> None:
         async with asyncio.timeout(_DEADLINE), producer.transaction():
             for found in self._partitions:
-                event = events.new_event("consent", BARRIER, "!barrier", {"epoch": epoch}, self._clock.now())
-                await producer.send_and_wait(
+                event = events.new_event("consent", BARRIER, "!barrier", {"epoch": horizon.epoch}, self._clock.now())
+                place = await producer.send_and_wait(
                     found.topic, events.value(event), BARRIER_KEY, found.partition, headers=events.headers(event)
                 )
+                horizon.wrote(f"{found.topic}:{found.partition}", place.offset)
 
     async def _publish_again(self, producer: AIOKafkaProducer) -> None:
         """Subjects whose last record is older than the database; a topic that is newer stops everything."""
         async with self._engine.connect() as conn:
             rows = (await conn.execute(text("SELECT id::text, version FROM subject"))).all()
-        known: dict[str, int] = {row[0]: row[1] for row in rows}
-        places = self._topics.places
-        if any(place.version > known.get(subject, 0) for subject, place in places.items() if ":" not in subject):
+        database: dict[str, int] = {row[0]: row[1] for row in rows}
+        if self._topics.ahead(database):
             raise TopicIsNewer
-        behind = [s for s, v in known.items() if v > (places[s].version if s in places else 0)]
+        behind = self._topics.behind(database)
         for start in range(0, len(behind), _BATCH):
             await self._publish(producer, behind[start : start + _BATCH])
 
@@ -208,17 +217,14 @@ class Leader:
                 )
                 self._pending = [Pending(*row) for row in rows]
             _unconfirmed.set(len(self._pending))
-            behind = {found.subject for found in self._pending if found.version > self._known_version(found.subject)}
+            newest = {found.subject: found.version for found in self._pending}  # in the order of their versions
+            behind = sorted(self._topics.behind(newest, self._published))
             for start in range(0, len(behind), _BATCH):
-                await self._publish(producer, sorted(behind)[start : start + _BATCH])
+                await self._publish(producer, behind[start : start + _BATCH])
             self._moved.set()
             horizon.forget([], lease_now())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _TICK)
-
-    def _known_version(self, subject: str) -> int:
-        place = self._topics.places.get(subject)
-        return max(self._published.get(subject, 0), place.version if place else 0)
 
     async def _publish(self, producer: AIOKafkaProducer, subjects: Sequence[str]) -> None:
         """The state as the database has it now, whole, in one transaction; never a payload kept from before."""
@@ -258,8 +264,6 @@ class Leader:
                 {"ids": [change.id for change in done]},
             )
             await changes.confirmed(conn, [dict(row) for row in rows.mappings()])
-            for change in done:
-                await conn.execute(text("SELECT pg_notify('consent_confirmed', :id)"), {"id": change.id})
         told = {change.id for change in done}
         self._pending = [change for change in self._pending if change.id not in told]
         _unconfirmed.set(len(self._pending))
@@ -268,16 +272,15 @@ class Leader:
     async def _tell_directory(self, horizon: Horizon) -> None:
         """`directory` learns how far everybody able to answer has read its topic. The position only grows."""
         partition = f"{DIRECTORY}:0"
-        position = horizon.passed(partition, lease_now())
-        if position <= self._told:
+        position = horizon.to_tell(partition, lease_now())
+        if position is None:
             return
-        horizon.require(partition, position)
         data = {"topic": DIRECTORY, "partition": 0, "position": position}
         event = events.new_event("consent", "consent.horizon-passed.v1", "horizon", data, self._clock.now())
         async with self._engine.begin() as conn:
             await _still_ours(conn, horizon.epoch)
             await announce(conn, storage.outbox, EVENTS, event)
-        self._told = position
+        horizon.told(partition, position)
 
     # -- leases ---------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
-"""The access ledger: records appended once each, and read by those whom they are about."""
+"""The access ledger: records appended, once each, and a person's records erased."""
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +7,19 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.permit import Actor, Permit
+from chassis.causes import PartFailure
+from chassis.permit import Actor
 from consent import storage
-from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES
-from consent.model.ledger import entry
+from consent.model import tree
+from consent.model.ledger import SALT_BYTES, Pseudonyms, canonical, entry
+from consent.model.looks import searched
+from consent.storage import LedgerRow
 
-_SALT_BYTES = 16
+SHORTER = "the tree is shorter than a checkpoint"
+
+
+class LedgerStopped(PartFailure):
+    """Nothing is appended or signed: what is stored contradicts what was signed. Its text names the contradiction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class Record:
     """A record on its way into the ledger.
 
     chain: the subject it concerns, or its caller where no subject was found. about: the look that a `held-back` record
-    takes back. content: the whole record, kept as it is.
+    takes back. content: the whole record, kept as it is but for people's ids, which become pseudonyms.
     """
 
     id: str
@@ -36,39 +42,58 @@ class Record:
     about: str | None = None
 
 
-async def append(conn: AsyncConnection, records: Sequence[Record]) -> int:
-    """Append those records that are not there yet, each under its chain's next number; returns how many.
+async def append(conn: AsyncConnection, names: Pseudonyms, records: Sequence[Record]) -> int:
+    """Append those records that are not there yet, in their order; returns how many.
 
-    The heads are locked before ids are looked up: of two that bring the same record, the second finds it.
+    Each gets the next place in the tree and its chain's next number. The tree is locked before ids are looked up: of
+    two that bring the same record, the second finds it. LedgerStopped when the tree contradicts what was signed.
     """
     if not records:
         return 0
-    heads = await storage.lock_heads(conn, {record.chain for record in records})
+    chains = {id_: names.of(id_) for id_ in {record.chain for record in records}}
+    bodies = [canonical(names.within(record.content)) for record in records]  # before the lock: it is everybody's
+    found = await storage.lock_tree(conn)
+    if found.stopped is not None:
+        raise LedgerStopped(found.stopped)
+    if found.size < (found.signed or 0):
+        raise LedgerStopped(SHORTER)
     seen = await storage.taken(conn, [record.id for record in records])
-    rows = []
-    for record in records:
+    heads = await storage.chain_heads(conn, chains.values())
+    salts = os.urandom(SALT_BYTES * len(records))
+    rows: list[LedgerRow] = []
+    for number, (record, body) in enumerate(zip(records, bodies, strict=True)):
         if record.id in seen:
             continue
         seen.add(record.id)
-        number, previous = heads[record.chain]
-        made = entry(record.content, number + 1, previous, os.urandom(_SALT_BYTES))
-        heads[record.chain] = (made.sequence, made.leaf)
+        chain = chains[record.chain]
+        last, previous = heads.get(chain, (0, None))
+        made = entry(chain, body, last + 1, previous, salts[number * SALT_BYTES : (number + 1) * SALT_BYTES])
+        heads[chain] = made.sequence, made.leaf
         rows.append(
-            {
-                "id": record.id, "kind": record.kind, "chain": record.chain, "sequence": made.sequence,
-                "subject": record.subject, "actor_kind": record.actor_kind, "actor": record.actor,
-                "categories": list(record.categories), "grants": list(record.grants), "about": record.about,
-                "previous": made.previous, "salt": made.salt, "canonical": made.canonical, "leaf": made.leaf,
-            }
+            LedgerRow(
+                found.size + len(rows), record.id, record.kind, chain, made.sequence, record.subject,
+                record.actor_kind, record.actor, ",".join(record.categories), ",".join(record.grants), record.about,
+                made.salt, made.canonical, made.leaf, *searched(record.kind, record.content),
+            )
         )  # fmt: skip
     if rows:
-        await storage.append(conn, rows, heads)
+        await storage.append(conn, rows, tree.grow(found.size, found.edge, [row.leaf for row in rows]))
     return len(rows)
+
+
+async def erase(conn: AsyncConnection, names: Pseudonyms, subject: str) -> int:
+    """Destroy what the ledger says about somebody: content, salts and ids; returns how many records.
+
+    The leaves stay, and with them the tree and everybody's proofs. Record ids stay as well: without them a record that
+    comes again would be taken for a new one.
+    """
+    return await storage.erase_chain(conn, names.of(subject))
 
 
 def own_act(
     id_: str, at: str, subject: str, actor: Actor, route: str, *,
-    categories: Iterable[str] = (), grants: Iterable[str] = (), reason: str | None = None,
+    categories: Iterable[str] = (), grants: Iterable[str] = (), reason: str | None = None, action: str = "none",
+    basis: str = "self",
 ) -> Record:  # fmt: skip
     """The record of an act that consent itself decided without the gateway; `reason` when it was refused."""
     touched, under = tuple(sorted(categories)), tuple(sorted(grants))
@@ -78,66 +103,7 @@ def own_act(
             "kind": actor.kind, "id": actor.id, "services": list(actor.services), "role": actor.role,
             "agency": actor.agency,
         },
-        "route": route, "action": "none", "categories": list(touched), "grants": list(under), "basis": "self",
+        "route": route, "action": action, "categories": list(touched), "grants": list(under), "basis": basis,
         "purpose": None, "outcome": "answered" if reason is None else "refused", "reason": reason,
     }  # fmt: skip
     return Record(id_, "look", subject, subject, content, actor.kind, actor.id, touched, under)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some looks, the newest first, and the one to go on from (None: that was all)."""
-
-    items: list[dict[str, Any]]
-    next: str | None
-
-
-async def looks(conn: AsyncConnection, permit: Permit, actor: Actor, before: str | None, limit: int) -> Page:
-    """Who looked, cut for the reader.
-
-    The subject sees every look and refusal. Another reader sees their own, and those of services that touched a
-    category the reader may see, under a grant the reader was asked about (or any, if the reader may know who takes
-    part), with only those categories and grants: neither that the youth looked, nor that a service takes part in
-    secret.
-    """
-    is_subject = actor.kind == "person" and actor.id == permit.subject
-    allowed = permit.categories() - set(SYSTEM_CATEGORIES)
-    asked_about = None if is_subject or PARTICIPANTS in allowed else actor.id or ""
-    known = {} if is_subject else await storage.grants_known_to(conn, permit.subject, asked_about)
-    rows = await storage.looks(
-        conn, permit.subject, reader=None if is_subject else actor.id or "", categories=allowed,
-        grants=None if asked_about is None else known, before=before, limit=limit + 1,
-    )  # fmt: skip
-    items = [_item(canonical, held) for canonical, held in rows[:limit]]
-    if not is_subject:
-        items = [item if _is_by(item, actor.id) else _cut(item, allowed, known) for item in items]
-    return Page(items, items[-1]["id"] if len(rows) > limit else None)
-
-
-def _item(canonical: bytes, held: bytes | None) -> dict[str, Any]:
-    record = json.loads(canonical)["record"]
-    actor = record["actor"]
-    who = {
-        "kind": actor["kind"], "id": actor["id"], "services": actor.get("services", []), "role": actor.get("role"),
-        "agency": actor.get("agency"),
-    }  # fmt: skip
-    taken_back = None if held is None else json.loads(held)["record"].get("reason") or "held-back"
-    return {
-        "id": record["id"], "kind": "look", "at": record["at"], "actor": who, "route": record.get("route"),
-        "action": record.get("action"), "categories": record["categories"], "grants": record.get("grants", []),
-        "basis": record.get("basis"), "purpose": record.get("purpose"), "outcome": record["outcome"],
-        "reason": record.get("reason"), "count": record.get("count", 1), "held_back": taken_back,
-    }  # fmt: skip
-
-
-def _is_by(item: Mapping[str, Any], reader: str | None) -> bool:
-    return reader is not None and item["actor"]["id"] == reader
-
-
-def _cut(item: dict[str, Any], allowed: frozenset[str], of_grants: Mapping[str, frozenset[str]]) -> dict[str, Any]:
-    """Only the reader's categories, and the grants that speak of one of them."""
-    return {
-        **item,
-        "categories": [category for category in item["categories"] if category in allowed],
-        "grants": [id_ for id_ in item["grants"] if of_grants.get(id_, frozenset()) & allowed],
-    }

@@ -1,6 +1,6 @@
 """What those who are asked, and those who asked, are shown of a request, and what grants there are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,13 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.clock import rfc3339
 from chassis.permit import Actor, Permit
 from consent import storage
+from consent.handlers import withdrawals
 from consent.handlers.granting import Spoken, covers, words_only
+from consent.handlers.looks import named, words_for
 from consent.handlers.requests import WHY, Office
 from consent.handlers.state import content_categories, requests_of, state_of
 from consent.model.errors import Unseen
 from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Category, Law, sights
 from consent.model.requests import Cell, asked_for, progress, state_of_request, visible, waits_for
-from consent.storage import GrantRow, RequestRow
+from consent.model.words import Words
+from consent.storage import GrantRow, Names, RequestRow
 
 
 async def cells_shown(conn: AsyncConnection, law: Law, found: RequestRow, person: str, on: date) -> list[Cell]:
@@ -130,9 +133,44 @@ def _grouped(cells: Iterable[Cell]) -> list[dict[str, Any]]:
     ]
 
 
-async def grants_for(conn: AsyncConnection, permit: Permit, actor: Actor, now: datetime) -> list[dict[str, Any]]:
-    """Who may see what, by consent and by law. The subject sees all; another reader the own grants by law, and those by
-    consent that the reader was asked about (or all, if the reader may know who takes part), cut to the own categories.
+async def grants_for(
+    conn: AsyncConnection, law: Law, permit: Permit, actor: Actor, wishes: Sequence[str], now: datetime
+) -> dict[str, Any]:
+    """Who may see what, how many services that is, and for each of them the one call that ends it, if the reader may.
+
+    The number is of what is shown: of services whose consent is on its way out there is nothing more to end.
+    """
+    shown = await _grants_shown(conn, permit, actor, now)
+    words, names = await words_for(conn, actor, wishes), await storage.directory_names(conn)
+    may = await withdrawals.may_end(conn, law, actor, permit.subject, now)
+    items = [
+        {**item, "name": _name(item, names, words), "end": _end(item, permit.subject) if _ends(item, may) else None}
+        for item in shown
+    ]
+    services = {item["recipient"] for item in shown if item["kind"] == "consent" and item["state"] != "ending"}
+    return {"items": items, "next": None, "services": len(services)}
+
+
+def _name(item: Mapping[str, Any], names: Names, words: Words) -> str | None:
+    """The service's name; a person has none here."""
+    kind, _, id_ = item["recipient"].partition(":")
+    return named(names.services, id_, words) if kind == "service" else None
+
+
+def _ends(item: Mapping[str, Any], may: Collection[str]) -> bool:
+    return item["kind"] == "consent" and item["state"] != "ending" and item["recipient"] in may
+
+
+def _end(item: Mapping[str, Any], subject: str) -> dict[str, Any]:
+    """The one call that takes back all that was agreed to for a service."""
+    return {
+        "method": "POST", "href": f"/subjects/{subject}/withdrawals", "body": {"recipient": item["recipient"]},
+    }  # fmt: skip
+
+
+async def _grants_shown(conn: AsyncConnection, permit: Permit, actor: Actor, now: datetime) -> list[dict[str, Any]]:
+    """Grants by consent and by law. The subject sees all; another reader the own grants by law, and those by consent
+    that the reader was asked about (or all, if the reader may know who takes part), cut to the own categories.
 
     A grant that is not confirmed is `pending`; one whose withdrawal is not confirmed is `ending`: both are in progress.
     """

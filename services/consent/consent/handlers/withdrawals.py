@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Any, Literal
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,70 +12,102 @@ from chassis.clock import rfc3339
 from chassis.permit import Actor
 from consent import storage
 from consent.handlers import granting, ledger
+from consent.handlers.looks import named, words_for
 from consent.handlers.state import requests_of
 from consent.model.errors import Unseen
+from consent.model.grants import Narrowing
 from consent.model.law import Law
+from consent.model.ledger import Pseudonyms
 from consent.model.requests import Cell, needed
 from consent.storage import ChangeRow, GrantRow, RequestRow, Words
 
 Status = Literal["confirmed", "pending"]
 ROUTE = "consent.withdraw"
+_NEWEST = 2**62
+"""Above every word: a narrowing that is being said now counts whatever was said before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is taken back: all of a recipient's or one category of it; or of that only a part.
+
+    staff: one member of the service's staff. back: what lies before a time. until: what would come after one. Times are
+    epoch seconds. With any of these the rest stays in force, in a grant of its own.
+    """
+
+    recipient: str
+    category: str | None = None
+    staff: str | None = None
+    back: int | None = None
+    until: int | None = None
+
+    def narrowed(self) -> dict[str, Any]:
+        """Which part of the grant; empty when it is the whole."""
+        said = {"staff": self.staff, "back": self.back, "until": self.until}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """The caller's own act, and nothing else."""
+    """The caller's own act, and nothing else. `part`: what was taken back."""
 
     id: str
     status: Status
-    categories: tuple[str, ...]
+    part: Part
 
 
 async def withdraw(
-    conn: AsyncConnection, law: Law, actor: Actor, subject: str, recipient: str, category: str | None, *,
+    conn: AsyncConnection, law: Law, names: Pseudonyms, actor: Actor, subject: str, part: Part, *,
     record: str | None, now: datetime,
 ) -> Withdrawal | None:  # fmt: skip
-    """Take back what was agreed to for a recipient, or one category of it; None when none of it is the actor's.
+    """Take back what was agreed to for a recipient, or a part of it; None when none of it is the actor's.
 
     The subject may withdraw all of it, a guardian what their yes was needed for. Repeated, it gives the earlier act
     with its state of today. The record goes straight into the ledger, in this transaction: also that of a refusal.
     record: id of the access record if the gateway gave one.
     """
     id_ = record or str(uuid4())
-    found = await _withdraw(conn, law, actor, subject, recipient, category, now)
+    found = await _withdraw(conn, law, actor, subject, part, now)
     if found is None:
         chain = subject if await storage.subject_row(conn, subject) else None
         if chain is not None:
             refused = ledger.own_act(id_, rfc3339(now), subject, actor, ROUTE, reason="not-found")
-            await ledger.append(conn, [refused])
+            await ledger.append(conn, names, [refused])
         return None
     act = ledger.own_act(
         id_, rfc3339(now), subject, actor, ROUTE, categories=found.body["categories"], grants=found.body["ended"]
     )
-    await ledger.append(conn, [act])
+    await ledger.append(conn, names, [act])
     return _shown(found)
 
 
 async def _withdraw(
-    conn: AsyncConnection, law: Law, actor: Actor, subject: str, recipient: str, category: str | None, now: datetime
+    conn: AsyncConnection, law: Law, actor: Actor, subject: str, part: Part, now: datetime
 ) -> ChangeRow | None:
     if actor.kind != "person" or actor.id is None or await storage.lock_subject(conn, subject) is None:
         return None
-    requests = [row for row in await requests_of(conn, law, subject) if row.rules.until > now.timestamp()]
-    words: Words = await storage.words_about(conn, [row.rules.id for row in requests])
-    grants = await storage.grants_of(conn, subject, int(now.timestamp()))
+    requests, words, grants = await _said(conn, law, subject, now)
     targets = {
-        row.rules.id: cells
-        for row in requests
-        if (cells := _targets(law, row, words, grants, actor.id, recipient, category, now))
+        row.rules.id: cells for row in requests if (cells := _targets(law, row, words, grants, actor.id, part, now))
     }
-    if not targets:
-        return await storage.last_withdrawal(conn, subject, actor.id, recipient, category)
-    await _say_no(conn, law, actor, targets, now)
-    spoken = await storage.words_about(conn, targets)
-    plans = [granting.plan(law, row, spoken[row.rules.id], grants, now) for row in requests if row.rules.id in targets]
+    narrowed, narrowings = part.narrowed(), await storage.narrowings_of(conn, subject)
+    if narrowed:
+        service = part.recipient.removeprefix("service:")
+        narrowings.append(Narrowing(actor.id, service, part.category, _NEWEST, part.staff, part.back, part.until))
+    elif targets:
+        await _say_no(conn, law, actor, targets, now)
+        words = await storage.words_about(conn, targets)
+    plans = [
+        granting.plan(law, row, words[row.rules.id], narrowings, grants, now)
+        for row in requests
+        if row.rules.id in targets
+    ]
+    if not targets or (narrowed and not any(plans)):
+        return await storage.last_withdrawal(conn, subject, actor.id, part.recipient, part.category, narrowed)
+    if narrowed:
+        await storage.add_narrowing(conn, subject, narrowings[-1], now)
     body = {
-        "by": actor.id, "recipient": recipient, "category": category,
+        "by": actor.id, "recipient": part.recipient, "category": part.category, "narrowed": narrowed,
         "categories": sorted({cell.category for cells in targets.values() for cell in cells}),
     }  # fmt: skip
     change = await granting.carry_out(conn, subject, plans, "withdrawn", body, now)
@@ -83,15 +115,37 @@ async def _withdraw(
     return made
 
 
+async def _said(
+    conn: AsyncConnection, law: Law, subject: str, now: datetime
+) -> tuple[list[RequestRow], Words, list[GrantRow]]:
+    """Requests whose time is not over, what everybody has said about them, and the grants."""
+    requests = [row for row in await requests_of(conn, law, subject) if row.rules.until > now.timestamp()]
+    words = await storage.words_about(conn, [row.rules.id for row in requests])
+    return requests, words, await storage.grants_of(conn, subject, int(now.timestamp()))
+
+
+async def may_end(conn: AsyncConnection, law: Law, actor: Actor, subject: str, now: datetime) -> frozenset[str]:
+    """The recipients from whom this actor may take back what was agreed to, all of it or some."""
+    if actor.kind != "person" or actor.id is None:
+        return frozenset()
+    requests, words, grants = await _said(conn, law, subject, now)
+    recipients = {f"service:{cell.service}" for row in requests for cell in row.rules.cells}
+    person = actor.id
+    return frozenset(
+        recipient
+        for recipient in recipients
+        if any(_targets(law, row, words, grants, person, Part(recipient), now) for row in requests)
+    )
+
+
 def _targets(
-    law: Law, row: RequestRow, words: Words, grants: Sequence[GrantRow], person: str, recipient: str,
-    category: str | None, now: datetime,
-) -> list[Cell]:  # fmt: skip
+    law: Law, row: RequestRow, words: Words, grants: Sequence[GrantRow], person: str, part: Part, now: datetime
+) -> list[Cell]:
     """Cells that are in force or that the person has said yes to, and that this person may take back."""
     spoken, live = words[row.rules.id], [grant for grant in grants if grant.request == row.rules.id and not grant.ended]
     found = []
     for cell in row.rules.cells:
-        if recipient != f"service:{cell.service}" or category not in (None, cell.category):
+        if part.recipient != f"service:{cell.service}" or part.category not in (None, cell.category):
             continue
         word = spoken.get((person, cell))
         mine = word is not None and word.said == "yes"
@@ -131,4 +185,22 @@ async def withdrawal(conn: AsyncConnection, actor: Actor, subject: str, id_: str
 
 
 def _shown(found: ChangeRow) -> Withdrawal:
-    return Withdrawal(found.id, "confirmed" if found.confirmed else "pending", tuple(found.body["categories"]))
+    body = found.body
+    part = Part(body["recipient"], body["category"], **body["narrowed"])
+    return Withdrawal(found.id, "confirmed" if found.confirmed else "pending", part)
+
+
+async def told(conn: AsyncConnection, found: Withdrawal, actor: Actor, wishes: Sequence[str]) -> dict[str, Any]:
+    """The act as it is told: its state, and in plain words what ends and what earlier readers keep."""
+    words, names = await words_for(conn, actor, wishes), await storage.directory_names(conn)
+    part = found.part
+    service = named(names.services, part.recipient.removeprefix("service:"), words)
+    chosen = [] if part.category is None else [part.category]
+    categories = [words.category(id_, names.categories.get(id_, {})) for id_ in chosen]
+    narrowed: dict[str, Any] = {} if part.staff is None else {"staff": part.staff}
+    if part.back is not None:
+        narrowed["back_to"] = datetime.fromtimestamp(part.back, UTC)
+    if part.until is not None:
+        narrowed["until"] = datetime.fromtimestamp(part.until - 1, UTC)  # the last moment of the last day
+    text = words.ended(service, categories, narrowed, confirmed=found.status == "confirmed")
+    return {"id": found.id, "status": found.status, "text": text, "language": words.language}

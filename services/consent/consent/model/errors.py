@@ -128,3 +128,73 @@ class AssuranceTooLow(RuleBroken):
 
     slug = "assurance-too-low"
     title = "Log in at the highest level to answer."
+
+
+class NobodyToAsk(RuleBroken):
+    """The look was not taken in the name of a service, so there is none to ask."""
+
+    slug = "nobody-to-ask"
+    title = "No service took this look, so there is none to ask about it."
+
+
+class ServiceUnclear(RuleBroken):
+    """The look was taken in the name of several services: say which one is asked."""
+
+    slug = "service-unclear"
+    title = "Say which of the services of this look you are asking."
+
+
+class AlreadyAsked(RuleBroken):
+    """Each person asks once about a look; the answer is in the list."""
+
+    slug = "already-asked"
+    title = "You have asked about this look. The answer comes in the list of looks."
+
+
+class AlreadyAnswered(RuleBroken):
+    """A question is answered once."""
+
+    slug = "already-answered"
+    title = "This question has been answered."
+
+
+class TooMany(RuleBroken):
+    """More looks than one file holds."""
+
+    slug = "too-many"
+    title = "There are too many for one file. Ask for a shorter period with from and to."
+
+
+class TooManyProved(RuleBroken):
+    """More looks than can be sent with their proofs in one file."""
+
+    slug = "too-many"
+    title = "There are too many for one file with proofs. Take a period of them as CSV or print, and a receipt."
+
+
+class PeriodTooLong(RuleBroken):
+    """Statistics and audits are for a period that has a beginning and is not longer than a year."""
+
+    slug = "period-too-long"
+    title = "Ask for a period of at most 366 days that ends after it begins."
+
+
+class NoCheckpoint(RuleBroken):
+    """No checkpoint was signed of a tree of this size."""
+
+    slug = "no-such-checkpoint"
+    title = "There is no checkpoint of this size. Use the size of a checkpoint that was published."
+
+
+class NotInCheckpoint(RuleBroken):
+    """The look is in the ledger, but no checkpoint that covers it has been signed yet."""
+
+    slug = "not-in-checkpoint"
+    title = "This look is not in a signed checkpoint yet. Try again in a second."
+
+
+class WrongOrder(RuleBroken):
+    """The first of two checkpoints is the larger one."""
+
+    slug = "wrong-order"
+    title = "The first size must not be above the second."

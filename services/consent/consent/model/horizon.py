@@ -53,6 +53,21 @@ class Topics:
             if known is None or version > known.version:
                 self.places[subject] = Place(version, partition, offset)
 
+    def behind(self, database: Mapping[str, int], sent: Mapping[str, int] | None = None) -> list[str]:
+        """Subjects whose newest record is older than the database says; `sent` versions are on their way already."""
+        return [
+            subject for subject, version in database.items()
+            if version > max(self._version(subject), (sent or {}).get(subject, 0))
+        ]  # fmt: skip
+
+    def ahead(self, database: Mapping[str, int]) -> list[str]:
+        """Subjects of which the topic knows more: the database was restored, and nothing may be confirmed by it."""
+        return [subject for subject, place in self.places.items() if place.version > database.get(subject, 0)]
+
+    def _version(self, subject: str) -> int:
+        place = self.places.get(subject)
+        return place.version if place else 0
+
     def settled(self, partition: Partition, now: float) -> int:
         """The position behind every record that was learned longer ago than the grace."""
         if partition not in self._recent:
@@ -89,15 +104,23 @@ class Horizon:
         self._topics = topics
         self._gateways: dict[str, _Gateway] = {}
         self._first: dict[str, tuple[Partition, int]] = {}
+        self._told: dict[Partition, int] = {}
+        self._written: dict[Partition, int] = {}
 
     def barrier(self, partition: Partition, offset: int, epoch: int) -> None:
         """A barrier was read back. Only our own counts: it lies behind everything an earlier leader could write."""
         if epoch == self.epoch:
             self._required[partition] = max(self._required[partition] or 0, offset + 1)
 
+    def wrote(self, partition: Partition, offset: int) -> None:
+        """Our barrier is there. After a restore an epoch comes twice: an old barrier of its number must not do."""
+        self._written[partition] = offset
+        self.require(partition, offset + 1)
+
     def ready(self) -> bool:
         """Has our barrier been read back in every partition?"""
-        return all(position is not None for position in self._required.values())
+        written = all(self._topics.ends.get(partition, 0) > offset for partition, offset in self._written.items())
+        return written and all(position is not None for position in self._required.values())
 
     def reported(self, incarnation: str, positions: Mapping[Partition, tuple[int, int]]) -> None:
         """A heartbeat came in: (epoch of the last barrier, position) per partition. Reports only grow."""
@@ -145,6 +168,22 @@ class Horizon:
                 self.require(place[0], place[1] + 1)
                 done.append(change)
         return done
+
+    def to_tell(self, partition: Partition, now: float) -> int | None:
+        """The position that the owner of another topic may be told that everybody has passed; None: nothing new.
+
+        As with a confirmation, whoever asks for a lease from here on must have passed it too: this comes first, then
+        the commit, then `told`.
+        """
+        position = self.passed(partition, now)
+        if position <= self._told.get(partition, 0):
+            return None
+        self.require(partition, position)
+        return position
+
+    def told(self, partition: Partition, position: int) -> None:
+        """The position is committed: it is told once, and only grows."""
+        self._told[partition] = position
 
     def require(self, partition: Partition, position: int) -> None:
         """From now on nobody gets a lease below this position."""

@@ -9,8 +9,8 @@ from sqlalchemy import any_, func, insert, literal, or_, select, text, true, upd
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consent.model.grants import Terms
-from consent.storage.tables import answer, change, grants
+from consent.model.grants import Narrowing, Terms
+from consent.storage.tables import answer, change, grants, leader, narrowing
 from consent.storage.tables import subject as subjects
 
 
@@ -125,14 +125,41 @@ async def add_change_for_all(conn: AsyncConnection, kind: str, now: datetime) ->
     return done.rowcount
 
 
+async def law_is_new(conn: AsyncConnection, version: str) -> bool:
+    """Remember which law table the states come from; was it another one until now?"""
+    query = (
+        update(leader).where(leader.c.law_version.is_distinct_from(version)).values(law_version=version)
+        .returning(leader.c.id)
+    )  # fmt: skip
+    return (await conn.execute(query)).first() is not None
+
+
 async def changes_by_id(conn: AsyncConnection, ids: Iterable[str]) -> list[ChangeRow]:
     """These changes in the order in which they happened to each subject."""
     query = select(change).where(change.c.id.in_(list(ids))).order_by(change.c.subject, change.c.version)
     return [_change(row) for row in await conn.execute(query)]
 
 
+async def narrowings_of(conn: AsyncConnection, subject: str) -> list[Narrowing]:
+    """Every part that was withdrawn of what was agreed to about the subject."""
+    columns = [narrowing.c[name] for name in ("by", "service", "category", "after", "staff", "back", "until")]
+    rows = await conn.execute(select(*columns).where(narrowing.c.subject == subject).order_by(narrowing.c.id))
+    return [Narrowing(*row) for row in rows]
+
+
+async def add_narrowing(conn: AsyncConnection, subject: str, found: Narrowing, at: datetime) -> None:
+    """Keep a part that was withdrawn. The caller has locked the subject: no word about it can come in between."""
+    after = select(func.coalesce(func.max(answer.c.seq), 0)).scalar_subquery()
+    await conn.execute(
+        insert(narrowing).values(
+            subject=subject, by=found.by, service=found.service, category=found.category, after=after,
+            staff=found.staff, back=found.back, until=found.until, at=at,
+        )
+    )  # fmt: skip
+
+
 async def last_withdrawal(
-    conn: AsyncConnection, subject: str, by: str, recipient: str, category: str | None
+    conn: AsyncConnection, subject: str, by: str, recipient: str, category: str | None, narrowed: Mapping[str, Any]
 ) -> ChangeRow | None:
     """The newest withdrawal by this person that took this back, on its own or as part of more."""
     query = (
@@ -143,6 +170,7 @@ async def last_withdrawal(
             change.c.body["by"].astext == by,
             change.c.body["recipient"].astext == recipient,
             true() if category is None else change.c.body["categories"].contains([category]),
+            change.c.body["narrowed"] == literal(dict(narrowed), JSONB),
         )
         .order_by(change.c.version.desc())
         .limit(1)

@@ -187,36 +187,106 @@ grants = Table(
 )  # fmt: skip
 """Grants by consent, immutable but for their end. Times: epoch seconds. granted_by: person, capacity, answers."""
 
+narrowing = Table(
+    "narrowing", metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("by", _id(), ForeignKey("person.id"), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("category", String(64)),
+    Column("after", BigInteger, nullable=False),
+    Column("staff", String(64)),
+    Column("back", BigInteger),
+    Column("until", BigInteger),
+    _time("at"),
+)  # fmt: skip
+"""Parts of a grant that were withdrawn: a member of staff, or what lies before `back` or after `until` (epoch seconds).
+after: the newest row of `answer` at that time."""
+
 ledger = Table(
     "ledger", metadata,
-    Column("id", String(64), primary_key=True),
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(64), nullable=False, unique=True),
     Column("kind", String(12), nullable=False),
-    Column("chain", String(64), nullable=False),
+    Column("chain", String(32), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("subject", _id()),
     Column("actor_kind", String(12)),
     Column("actor", String(64)),
     Column("categories", ARRAY(Text), nullable=False),
     Column("grants", ARRAY(Text), nullable=False),
-    Column("about", String(64), index=True),
-    Column("previous", LargeBinary(32)),
-    Column("salt", LargeBinary(16), nullable=False),
-    Column("canonical", LargeBinary, nullable=False),
+    Column("about", String(64)),
+    Column("salt", LargeBinary(16)),
+    Column("canonical", LargeBinary),
     Column("leaf", LargeBinary(32), nullable=False),
     Column("appended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     UniqueConstraint("chain", "sequence"),
-    Index("ledger_of_subject", "subject", text("sequence DESC")),
+    CheckConstraint("(salt IS NULL) = (canonical IS NULL)", name="ledger_erased_whole"),
+    Index("ledger_of_subject", "subject", text("sequence DESC"), postgresql_where=text("subject IS NOT NULL")),
+    Index("ledger_about", "about", postgresql_where=text("about IS NOT NULL")),
+    _time("at", null=True),
+    Column("services", ARRAY(Text)),
+    Column("action", String(12)),
+    Column("outcome", String(12)),
+    Index("ledger_by_time", text("at DESC"), text("id DESC"), postgresql_where=text("kind = 'look'")),
 )  # fmt: skip
-"""Every look, append-only by a trigger. chain: the subject, or the caller where no subject was found. about: the
-record that a `held-back` one speaks of. All ids are pseudonymous."""
+"""Every look, append-only by a trigger that lets one change through: erasure. index: place in the tree. chain: the
+pseudonym of the subject, or of the caller where no subject was found. subject, actor: the ids that services use. about:
+the record that a `held-back` one speaks of. Erased: salt, canonical, subject, actor and what was looked at are gone.
+at, services, action, outcome: of a look, copied from its record to search by; what is shown is the record."""
 
-ledger_head = Table(
-    "ledger_head", metadata,
-    Column("chain", String(64), primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
-    Column("leaf", LargeBinary(32)),
+question = Table(
+    "question", metadata,
+    Column("id", _id(), primary_key=True),
+    Column("subject", _id(), ForeignKey("subject.id"), nullable=False),
+    Column("look", String(64), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("asked_by", _id(), ForeignKey("person.id"), nullable=False),
+    Column("text", LargeBinary, nullable=False),
+    _time("asked_at"),
+    Column("answer", LargeBinary),
+    Column("answered_by", String(64)),
+    _time("answered_at", null=True),
+    UniqueConstraint("look", "asked_by"),
+    Index("question_of_service", "service", text("asked_at DESC"), text("id DESC")),
 )  # fmt: skip
-"""The last number and leaf of each chain; whoever appends locks it."""
+"""What somebody asks a service about a look, and its answer; both texts are sealed with the subject's key."""
+
+ledger_tree = Table(
+    "ledger_tree", metadata,
+    Column("id", Integer, primary_key=True, server_default="1"),
+    Column("size", BigInteger, nullable=False),
+    Column("edge", LargeBinary, nullable=False),
+    Column("stopped", String(64)),
+    CheckConstraint("id = 1"),
+)  # fmt: skip
+"""One row; whoever appends locks it. edge: the roots of the tree's whole subtrees, the largest first. stopped: why
+nothing may be appended or signed any more; an operator's to clear, once the database is the right one again."""
+
+ledger_tile = Table(
+    "ledger_tile", metadata,
+    Column("tier", SmallInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)  # fmt: skip
+"""Nodes of the tree (model/tree.py says in which order); they only grow."""
+
+ledger_checkpoint = Table(
+    "ledger_checkpoint", metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("note", Text, nullable=False),
+    _time("at"),
+)  # fmt: skip
+"""Every checkpoint that was signed; stored before anybody is shown it."""
+
+ledger_cosignature = Table(
+    "ledger_cosignature", metadata,
+    Column("size", BigInteger, ForeignKey("ledger_checkpoint.size"), primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    _time("at"),
+)  # fmt: skip
+"""A checkpoint's note with the witness's line."""
 
 directory_entry = Table(
     "directory_entry", metadata,
@@ -235,9 +305,11 @@ leader = Table(
     Column("lease_max", Float, nullable=False),
     Column("address", Text, nullable=False),
     _time("checked_at", null=True),
+    Column("law_version", String(32)),
     CheckConstraint("id = 1"),
 )  # fmt: skip
-"""One row: which replica leads, under which number, and the longest lease anyone may hold."""
+"""One row: which replica leads, under which number, the longest lease anyone may hold, and which law table the states
+that are published come from."""
 
-APPEND_ONLY = ("ledger", "answer")
-"""Tables whose rows a trigger keeps from being changed or deleted."""
+APPEND_ONLY = ("ledger", "ledger_checkpoint", "ledger_cosignature", "answer", "narrowing")
+"""Tables whose rows a trigger keeps from being changed or deleted; in `ledger` a chain may be erased."""

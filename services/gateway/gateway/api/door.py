@@ -15,7 +15,15 @@ from starlette.types import Receive, Scope, Send
 from chassis.permit import Actor
 from chassis.problems import Problem, not_found
 from gateway.api.wire import Handed, Header, UvicornWire, hand_over, wire_of
-from gateway.handlers.answers import Answer, Asked, Changed, freshness_unknown, outcome_unknown, problem_answer
+from gateway.handlers.answers import (
+    Answer,
+    Asked,
+    Changed,
+    freshness_unknown,
+    outcome_unknown,
+    problem_answer,
+    service_unavailable,
+)
 from gateway.handlers.door import AFTER_SUBJECT, Door
 from gateway.model import cut as cutting
 from gateway.model.handles import NOBODY, Handles
@@ -93,6 +101,9 @@ class HttpDoor:
             status = await self._traced(scope, receive, wire, match, caller, received)
         except Problem as problem:
             status = await self._tell(wire, problem)
+        except asyncio.CancelledError:  # the process ends; this is the request's last step, so nobody waits for it
+            if not wire.begun():
+                status = await self._tell(wire, service_unavailable())
         except Exception as error:  # noqa: BLE001  its text may hold input: told by type and place only
             _log.error("the door failed", exc_info=error, extra={"route": route})
             status = await self._tell(wire, Problem(500, "internal", "Something went wrong on our side."))

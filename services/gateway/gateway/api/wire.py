@@ -170,6 +170,10 @@ class UvicornWire:
         _reset_on_close(self._transport)
         self._transport.abort()
 
+    def begun(self) -> bool:
+        """Has the head of an answer left?"""
+        return self._cycle.response_started
+
     def keeps_alive(self) -> bool:
         """As the client asked."""
         return self._cycle.keep_alive

@@ -138,22 +138,33 @@ class Owners:
             headers["content-type"] = PROBLEM
             return Owned(given.status, msgspec.json.encode(cutting.outward(body, to_handle)), headers, "turned-down")
         headers["content-type"] = JSON
-        whole = False
-        if isinstance(part.decision, Permit):
-            reader = asked.actor.id if asked.actor.kind == "person" else None
-            permitted = cutting.allowed(part.decision, asked.route.fixed, reader)
-            result, whole = cutting.cut(body, permitted), permitted.everything
-            if result.dropped:
-                _dropped.labels(asked.route.id).inc(result.dropped)
-                if "etag" in headers:
-                    headers["etag"] = cutting.etag_of(msgspec.json.encode(result.body))
-            if result.body is None:
+        permitted = self._permitted(asked, part)
+        if permitted is not None:
+            body = self._cut(asked, body, permitted, headers)
+            if body is None:
                 return _NOT_THERE
-            body = result.body
         body = cutting.outward(body, to_handle)
         if given.headers.get("content-type", "").startswith(PAPER):
-            return _as_file(asked, given.status, body, headers, whole=whole)
+            return _as_file(asked, given.status, body, headers, whole=permitted is not None and permitted.everything)
         return Owned(given.status, msgspec.json.encode(body), headers)
+
+    def _permitted(self, asked: Asked, part: Part) -> cutting.Allowed | None:
+        """What the answer is cut to; None where no permit leads to content."""
+        if not isinstance(part.decision, Permit):
+            return None
+        reader = asked.actor.id if asked.actor.kind == "person" else None
+        return cutting.allowed(part.decision, asked.route.fixed, reader)
+
+    def _cut(
+        self, asked: Asked, body: dict[str, Any], permitted: cutting.Allowed, headers: dict[str, str]
+    ) -> dict[str, Any] | None:
+        """What is left of the body, with an entity tag of its own if something had to be taken out."""
+        result = cutting.cut(body, permitted)
+        if result.dropped:
+            _dropped.labels(asked.route.id).inc(result.dropped)
+            if "etag" in headers:
+                headers["etag"] = cutting.etag_of(msgspec.json.encode(result.body))
+        return result.body
 
     def _to_handle(self, audience: str) -> Callable[[str], str]:
         known: dict[str, str] = {}

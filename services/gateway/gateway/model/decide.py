@@ -58,8 +58,8 @@ def decide(question: Question, facts: Facts, now: float) -> Decision:
 
 
 def _on_grants(question: Question, facts: Facts, now: float) -> Permit | Refusal:
-    actor, action = question.actor, question.action
-    state = facts.subjects.get(question.subject or "")
+    actor, action, subject = question.actor, question.action, question.subject or ""
+    state = facts.subjects.get(subject)
     if state is None:
         return Refusal("unknown-subject")
     if state.closed:
@@ -85,7 +85,7 @@ def _on_grants(question: Question, facts: Facts, now: float) -> Permit | Refusal
         return Refusal("category-not-granted" if cells else reason)
     if not cells:
         return Refusal(reason)
-    return Permit(question.subject or "", action, purpose, tuple(cells))
+    return Permit(subject, action, purpose, tuple(cells))
 
 
 def _on_other_basis(question: Question, facts: Facts) -> Admission | Refusal:

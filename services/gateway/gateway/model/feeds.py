@@ -11,9 +11,12 @@ from gateway.model.facts import SYSTEM_CATEGORIES, Entity, Facts, SubjectState
 
 Decide = Callable[[Question, Facts, float], Decision]
 What = Literal["changed", "grant-began", "grant-ended"]
-Basis = Literal["grant", "asked", "asker"]
+Basis = Literal["grant", "asked", "asker", "answers"]
 
 LISTEN = "listen"
+LOOKS = "looks"
+ANSWERS = "role:professional,leader"
+"""Who may answer for a service what somebody asks about its looks."""
 ROUNDED_TO = timedelta(minutes=15)
 
 
@@ -114,6 +117,22 @@ def of_denial(subject: str, request: str, by: str, facts: Facts, now: float, dec
     return Effects(about, (), tuple(who for who in staff if _sees(_person(who), about, facts, now, decide)))
 
 
+def of_asked_service(subject: str, service: str, facts: Facts, now: float, decide: Decide) -> Effects:
+    """Somebody asks a service about a look: its staff who may answer, but for those whom a consent leaves out."""
+    about = About(subject, basis="answers")
+    state = facts.subjects.get(subject)
+    grants = [grant for grant in state.grants if grant.recipient == service] if state else []
+    left_out = {f"staff:{one}" for grant in grants for one in grant.excluded}
+    staff = [who for who in _staff(facts, frozenset({service})) if who not in left_out]
+    return Effects(about, (), tuple(who for who in staff if _sees(_person(who), about, facts, now, decide)))
+
+
+def of_service_answer(subject: str, asked_by: str, facts: Facts, now: float, decide: Decide) -> Effects:
+    """A service has answered: whoever asked, as far as they may still see looks."""
+    about, who = About(subject, category=LOOKS), f"person:{asked_by}"
+    return Effects(about, (), (who,) if _sees(_person(who), about, facts, now, decide) else ())
+
+
 def may_still(recipient: str, about: About, facts: Facts, now: float, decide: Decide) -> bool:
     """May this recipient of a notice still see what it was about?"""
     return _sees(_person(recipient), about, facts, now, decide)
@@ -134,7 +153,8 @@ def _adds(actor: Actor, about: About, facts: Facts, now: float, decide: Decide) 
 
 def _allowed(action: Action, actor: Actor, about: About, facts: Facts, now: float, decide: Decide) -> bool:
     asked = action if about.basis == "grant" else "none"
-    decision = decide(Question(actor, about.subject, asked, about.category, about.basis), facts, now)
+    basis = ANSWERS if about.basis == "answers" else about.basis
+    decision = decide(Question(actor, about.subject, asked, about.category, basis), facts, now)
     if isinstance(decision, Permit):
         return any(_fits(cell.category, cell.grant, cell.back, about) for cell in decision.cells)
     return isinstance(decision, Admission)

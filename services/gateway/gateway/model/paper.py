@@ -71,8 +71,8 @@ def _rows(columns: Sequence[Mapping[str, str]], items: Sequence[Mapping[str, Any
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow([column["title"] for column in columns])
-    for item in items:
-        writer.writerow([defused(cell(item, column["field"])) for column in columns])
+    places = [_place(column) for column in columns]
+    writer.writerows([defused(cell(item, place)) for place in places] for item in items)
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -81,14 +81,20 @@ def defused(text: str) -> str:
     return f"'{text}" if text.lstrip(" \u00a0").startswith(_FORMULA) else text
 
 
-def cell(item: Mapping[str, Any], field: str) -> str:
-    """What a field (`actor.services`) holds, as text: lists with commas, nothing for what is not there."""
+def _place(column: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(column["field"].split("."))
+
+
+def cell(item: Mapping[str, Any], place: Sequence[str]) -> str:
+    """What is held at a place (`actor`, `services`), as text: lists with commas, nothing for what is not there."""
     value: Any = item
-    for name in field.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
+    for name in place:
+        value = value.get(name) if type(value) is dict else None
+    if type(value) is str:
+        return value
     if value is None:
         return ""
-    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+    return ", ".join([str(one) for one in value]) if type(value) is list else str(value)
 
 
 def _page(paper: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> bytes:
@@ -114,9 +120,9 @@ def _paragraphs(texts: Sequence[str]) -> list[str]:
 
 def _table(title: str, columns: Sequence[Mapping[str, str]], items: Sequence[Mapping[str, Any]]) -> list[str]:
     head = "".join(f'<th scope="col">{html.escape(column["title"])}</th>' for column in columns)
-    rows = []
+    rows, places = [], [_place(column) for column in columns]
     for item in items:
-        first, *others = [html.escape(cell(item, column["field"])).replace("\n", "<br>") for column in columns]
+        first, *others = [html.escape(cell(item, place)).replace("\n", "<br>") for place in places]
         rows.append(f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{one}</td>" for one in others) + "</tr>")
     return [
         f"<table>\n<caption>{title}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>",

@@ -29,6 +29,8 @@ from gateway.messages import (
     NoticeDue,
     NoticeRevoked,
     Pointer,
+    QuestionAnswered,
+    QuestionAsked,
 )
 from gateway.model import feeds
 from gateway.model.facts import Facts
@@ -108,6 +110,20 @@ class Feeds:
         await self._once(
             event, topics, lambda now: feeds.of_denial(told.subject, told.request, by, self._facts, now, self._decide)
         )
+
+    async def question_asked(self, event: Event, told: QuestionAsked, topics: Topics) -> None:
+        """Somebody asks a service about a look."""
+        await self._once(
+            event, topics,
+            lambda now: feeds.of_asked_service(told.subject, told.service, self._facts, now, self._decide),
+        )  # fmt: skip
+
+    async def question_answered(self, event: Event, told: QuestionAnswered, topics: Topics) -> None:
+        """The service has answered."""
+        await self._once(
+            event, topics,
+            lambda now: feeds.of_service_answer(told.subject, told.asked_by, self._facts, now, self._decide),
+        )  # fmt: skip
 
     async def keep_house(self) -> None:
         """For ever: forget notices that cannot wait any more, and events that cannot come again."""

@@ -1,0 +1,81 @@
+"""Looks as they are shown: made of the ledger's records, narrowed and cut for each reader; and what is asked for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+_SERVICE = "service:"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which looks are asked for; None: whichever. From `begins` on, until just before `ends`."""
+
+    service: str | None = None
+    begins: datetime | None = None
+    ends: datetime | None = None
+    action: Literal["read", "contribute", "none"] | None = None
+    outcome: Literal["answered", "refused"] | None = None
+
+    def scope(self) -> str:
+        """One text for each filter: a cursor belongs to the list it was made for."""
+        times = ["" if moment is None else moment.isoformat() for moment in (self.begins, self.ends)]
+        return " ".join([self.service or "", *times, self.action or "", self.outcome or ""])
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a grant by consent: who may, what, and since when."""
+
+    recipient: str
+    categories: frozenset[str]
+    begins: datetime
+
+
+def item(canonical: bytes, held: bytes | None, actor: str | None) -> dict[str, Any]:
+    """A look from its record and from the record that took it back. actor: who it was; the record has a pseudonym."""
+    record = json.loads(canonical)["record"]
+    by = record["actor"]
+    who = {
+        "kind": by["kind"], "id": actor, "services": by.get("services", []), "role": by.get("role"),
+        "agency": by.get("agency"),
+    }  # fmt: skip
+    taken_back = None if held is None else json.loads(held)["record"].get("reason") or "held-back"
+    return {
+        "id": record["id"], "kind": "look", "at": record["at"], "actor": who, "route": record.get("route"),
+        "action": record.get("action"), "categories": record["categories"], "grants": record.get("grants", []),
+        "basis": record.get("basis"), "purpose": record.get("purpose"), "outcome": record["outcome"],
+        "reason": record.get("reason"), "count": record.get("count", 1), "held_back": taken_back,
+    }  # fmt: skip
+
+
+def searched(kind: str, record: Mapping[str, Any]) -> tuple[str | None, str | None, str | None, str | None]:
+    """What a look is searched by: time, services joined by commas, action and outcome. None for other records."""
+    if kind != "look":
+        return None, None, None, None
+    services = record.get("actor", {}).get("services") or ()
+    return record.get("at"), ",".join(str(one) for one in services), record.get("action"), record.get("outcome")
+
+
+def narrowed(look: dict[str, Any], told: Mapping[str, Told], *, strict: bool) -> dict[str, Any]:
+    """The look with the services in whose name it was taken: those that its grants are for.
+
+    Somebody may work for several services; that one of them looked says nothing of the others. Without a grant that
+    says which, all of them stay, unless `strict`: then none.
+    """
+    named = {told[grant].recipient.removeprefix(_SERVICE) for grant in look["grants"] if grant in told}
+    services = [service for service in look["actor"]["services"] if service in named]
+    if not services and not strict:
+        return look
+    return {**look, "actor": {**look["actor"], "services": services}}
+
+
+def cut(look: dict[str, Any], allowed: frozenset[str], told: Mapping[str, Told]) -> dict[str, Any]:
+    """Only the reader's categories, and the grants that speak of one of them."""
+    return {
+        **look,
+        "categories": [category for category in look["categories"] if category in allowed],
+        "grants": [id_ for id_ in look["grants"] if id_ in told and told[id_].categories & allowed],
+    }
