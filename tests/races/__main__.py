@@ -14,7 +14,8 @@ from pathlib import Path
 import uvloop
 
 from tests.races.broken import RULES
-from tests.races.race import VERDICT, Asked, every_break, race
+from tests.races.race import Asked, every_break, race
+from tests.races.verdict import MUST_BE_NONE
 
 
 def main() -> int:
@@ -52,8 +53,8 @@ def main() -> int:
         return 130
     print(json.dumps(found, indent=None if given.json else 1), flush=True)
     if given.broken == "all":
-        return int(not all(any(one[name] for name in VERDICT) for one in found.values()))
-    wrong = sum(found[name] for name in VERDICT)
+        return int(not all(any(one[name] for name in MUST_BE_NONE) for one in found.values()))
+    wrong = sum(found[name] for name in MUST_BE_NONE)
     return int(wrong == 0) if given.broken else int(wrong > 0)
 
 

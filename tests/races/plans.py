@@ -80,7 +80,7 @@ async def short(faults: Faults) -> None:
 
 PLANS: Mapping[str, Sequence[Lane]] = {
     "mixture": (processes, networks), "short": (short,), "none": (),
-    "kills": (kills_of(*GATEWAYS), kills_of(*CONSENTS), kills_of("postgres", "postgres", "kafka")),
+    "kills": (kills_of(*GATEWAYS), kills_of(*CONSENTS, *CONSENTS, "postgres", "kafka")),
     "second-check": (slow_logbook,), "same-grant": (slow_logbook,), "lease-check": (late_news,),
     "shorter-lease": (late_news,), "applied-before-reported": (slow_logbook,), "record-awaited": (records_stuck,),
     "wait-after-take-over": (take_over,), "position-before-lease": (stopped_and_late,),

@@ -85,7 +85,7 @@ class Pipe:
         for end in self.ends:
             if end is not None:
                 found = end.get_extra_info("socket")
-                with suppress(OSError):
+                with suppress(OSError, AttributeError):  # it is closed already
                     found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 end.abort()
 

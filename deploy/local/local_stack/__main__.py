@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def world(given: Site) -> dict[str, Any]:
     """Where everything is, as the story and the tests read it. Databases are by the services' own roles."""
-    from local_stack import openid
+    from local_stack import ledger, openid
 
     issuers = openid.issuers(given.ports["openid"])
     names = [*SERVICES, "gateway", *(f"{name}_keys" for name in KEYED)]
@@ -51,6 +51,7 @@ def world(given: Site) -> dict[str, Any]:
         "district": str(given.district),
         "police": {"status_url": given.url("police"), "folder": str(police_folder(given))},
         "folder": str(given.state / "story"),
+        "ledger_key": ledger.ledger_key(given.vault), "witness_key": ledger.witness_key(given.vault),
         "databases": {name: given.database(name) for name in names},
         "parts": {"gateways": list(GATEWAYS), "consent": "consent", "logbook": "logbook"},
     }  # fmt: skip

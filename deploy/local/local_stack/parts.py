@@ -18,6 +18,7 @@ _USUAL = {
     "gateway-1": 8080, "gateway-2": 8081, "gateway-1-operations": 8090, "gateway-2-operations": 8091,
     "consent": 8101, "directory": 8102, "logbook": 8103, "notify": 8104, "police": 8110,
     "postgres": 5432, "kafka": 9092, "kafka-controller": 9093, "kafka-agency": 9094, "zipkin": 9411, "mailbox": 1025,
+    "witness": 8070,
 }  # fmt: skip
 _ISSUER_PORTS = range(20_000, 32_000)
 
@@ -97,7 +98,7 @@ def _brought(site: Site) -> list[Part]:
 
 
 def _own(site: Site, compiled: Callable[[], None]) -> list[Part]:
-    """What is ours: mailbox, provisioner, the services, the gateway twice, and the example agency."""
+    """What is ours: mailbox, witness, provisioner, the services, the gateway twice, and the example agency."""
     done = services.provisioned(site)
 
     def make_provisioner() -> Command:
@@ -114,6 +115,7 @@ def _own(site: Site, compiled: Callable[[], None]) -> list[Part]:
     needs = ("postgres", "provisioner")
     found = [
         Part("mailbox", lambda: services.mailbox(site), lambda: _accepts(site.ports["mailbox"])),
+        Part("witness", lambda: services.witness(site), lambda: _accepts(site.ports["witness"])),
         Part("provisioner", make_provisioner, done.exists, needs=("kafka",)),
     ]
     for name in SERVICES:

@@ -1,5 +1,6 @@
 """The five services, the provisioner and the example agency as processes: what each is told, and its secrets."""
 
+import base64
 import os
 import sys
 import urllib.error
@@ -8,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_stack import kafka, openid, postgres
+from local_stack import kafka, ledger, openid, postgres
 from local_stack.ports import LOOPBACK
 from local_stack.processes import Command
-from local_stack.vault import Vault
+from local_stack.vault import Vault, write_private_bytes
 
 SERVICES = ("consent", "directory", "logbook", "notify")
 GATEWAYS = ("gateway-1", "gateway-2")
@@ -74,7 +75,10 @@ def service(site: Site, name: str) -> Command:
         secrets["samlogg_keys_database_url"] = site.database(f"{name}_keys")
         secrets["samlogg_key_encryption_key"] = site.vault.key(f"encryption-{name}")
     if name == "consent":
-        told |= {"SAMLOGG_LEADER_URL": site.url("consent"), "SAMLOGG_LEDGER_ORIGIN": "samlogg.example/ledger"}
+        told |= {
+            "SAMLOGG_LEADER_URL": site.url("consent"), "SAMLOGG_LEDGER_ORIGIN": ledger.ORIGIN,
+            "SAMLOGG_WITNESS_URL": site.url("witness"), "SAMLOGG_WITNESS_KEY": ledger.witness_key(site.vault),
+        }  # fmt: skip
         secrets["samlogg_ledger_signing_key"] = site.vault.key("ledger")
     if name == "directory":
         secrets["samlogg_first_admin_code"] = site.vault.word("first-admin-code")
@@ -132,6 +136,20 @@ def mailbox(site: Site) -> Command:
     """How to start the mailbox."""
     argv = [sys.executable, "-m", "local_stack.mailbox", str(site.ports["mailbox"]), str(site.state / "mail")]
     return Command(argv, site.state, _environment(), site.log("mailbox"))
+
+
+def witness(site: Site) -> Command:
+    """How to start the witness. Its key is made here, so that consent knows it before the witness runs."""
+    folder = site.state / "witness"
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        (folder / "seen.json").write_text("{}")
+        write_private_bytes(folder / "key", base64.b64decode(site.vault.key("witness")))
+    argv = [
+        sys.executable, "-m", "samlogg_witness", "--name", ledger.WITNESS, "--folder", str(folder),
+        "--ledger", ledger.ledger_key(site.vault), "--host", LOOPBACK, "--port", str(site.ports["witness"]),
+    ]  # fmt: skip
+    return Command(argv, site.state, _environment(), site.log("witness"))
 
 
 def police(site: Site) -> Command:

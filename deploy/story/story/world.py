@@ -26,6 +26,7 @@ class World:
     """Addresses are without a closing slash; the first gateway is the one that people log in at.
 
     `folder` is the story's own: it keeps the school's key pairs and its attachment's id between runs.
+    `ledger_key` and `witness_key` are known from elsewhere than from the ledger: whoever verifies trusts these two.
     `databases` (service -> PostgreSQL address) are only counted in, to see that each effect is there once.
     """
 
@@ -41,6 +42,8 @@ class World:
     police_status: str
     police_folder: Path
     folder: Path
+    ledger_key: str
+    witness_key: str
     databases: Mapping[str, str]
     gateway_parts: tuple[str, ...]
     consent_part: str
@@ -65,6 +68,8 @@ def read(world: Mapping[str, Any]) -> World:
         police_status=str(police["status_url"]).rstrip("/"),
         police_folder=Path(police["folder"]),
         folder=Path(world["folder"]),
+        ledger_key=str(world["ledger_key"]),
+        witness_key=str(world["witness_key"]),
         databases=dict(world["databases"]),
         gateway_parts=tuple(parts.get("gateways", [f"gateway-{n}" for n in range(1, len(gateways) + 1)])),
         consent_part=str(parts.get("consent", "consent")),

@@ -8,12 +8,13 @@ from typing import Any
 
 from story.cast import NURSE_SERVICE, POLICE_SERVICE, SCHOOL_SERVICE, Story
 from story.narrative import UnexpectedError, expect, expect_true
+from story.steps.verifying import the_list_is_verified
 
 HIDDEN_FROM_GUARDIANS = frozenset({"participants", "police", "child-welfare", "substance-use"})
 
 
 async def looks_are_shown(story: Story) -> None:
-    """Each look has its grant, each refusal its reason; the guardians' list is a part of it."""
+    """Each look has its grant, each refusal its reason; the guardians' list is a part of it; and the youth verifies."""
     mine = await looks_until(story, "youth")
     for one in mine:
         if one["outcome"] == "refused":
@@ -30,6 +31,7 @@ async def looks_are_shown(story: Story) -> None:
         expect(f"categories the {who} may not know of", set(), shown & HIDDEN_FROM_GUARDIANS)
         expect_true(f"the {who}'s list is cut", len(theirs) < len(await all_looks(story, "youth")))
         story.say(f"The {who} is shown {len(theirs)} of them, without who takes part.")
+    await the_list_is_verified(story)
 
 
 async def looks_until(story: Story, who: str, seconds: float = 40.0) -> list[dict[str, Any]]:
@@ -81,7 +83,7 @@ def tell(story: Story, looks: list[dict[str, Any]]) -> None:
     groups: Counter[tuple[str, str, str]] = Counter()
     for one in looks:
         who = ", ".join(services(one)) or acted_by(one)
-        why = one["reason"] if one["outcome"] == "refused" else ", ".join(sorted(one["categories"]))
+        why = one["reason"] if one["outcome"] == "refused" else ", ".join(sorted(one["categories"])) or "no content"
         groups[who, one["outcome"], str(why)] += one["count"]
     story.say(f"The youth sees {len(looks)} looks:")
     for (who, outcome, why), count in sorted(groups.items()):

@@ -161,11 +161,17 @@ class Horizon:
         From here on no gateway gets a lease before it has passed them too, whether or not the database takes the
         confirmation: so this comes before the commit, and the telling after it.
         """
-        done = []
+        done: list[Pending] = []
+        passed: dict[Partition, int] = {}  # the same for all changes of a partition: ten thousand may wait
         for change in waiting:
             place = self._place(change)
-            if place is not None and self.passed(place[0], now) > place[1]:
-                self.require(place[0], place[1] + 1)
+            if place is None:
+                continue
+            partition, offset = place
+            if partition not in passed:
+                passed[partition] = self.passed(partition, now)
+            if passed[partition] > offset:
+                self.require(partition, offset + 1)
                 done.append(change)
         return done
 
