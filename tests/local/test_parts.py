@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 def site(folder: Path) -> Site:
     ports = {name: any_port() for name in (
-        "postgres", "kafka", "kafka-agency", "openid", "zipkin", "mailbox", "police", *services.SERVICES,
+        "postgres", "kafka", "kafka-agency", "openid", "zipkin", "mailbox", "police", "witness", *services.SERVICES,
         *services.GATEWAYS, *(f"{one}-operations" for one in services.GATEWAYS),
     )}  # fmt: skip
     return Site(ROOT, folder, ports, Vault(folder / "secrets"))

@@ -170,7 +170,7 @@ class Clients:
                     self.journal.answered.append(trace)
                 if reply.status < 500 and reply.status != 401:
                     return reply
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.6)
         raise AssertionError("there is no gateway")
 
     # -- consent -----------------------------------------------------------------------------------------------------
