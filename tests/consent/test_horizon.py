@@ -345,5 +345,28 @@ def test_an_old_barrier_of_the_same_number_is_not_ones_own() -> None:
     assert horizon.lease("g", 1.3) == LEASE_SECONDS
 
 
+def test_a_leader_is_ready_once_it_has_read_the_very_barrier_that_it_wrote_and_requires_it_of_everybody() -> None:
+    topics = Topics()
+    horizon = Horizon(4, 0.0, 0.0, [P], topics)
+    horizon.wrote(P, 9)
+    topics.learn(P, 8, 1.0)
+    horizon.barrier(P, 3, 4)
+    assert not horizon.ready()
+    topics.learn(P, 9, 1.0)
+    assert horizon.ready()
+    for position, seconds in ((8, 0.0), (9, 0.0), (10, LEASE_SECONDS)):
+        horizon.reported("g", {P: (4, position)})
+        assert horizon.lease("g", 1.0) == seconds
+
+
+def test_a_leader_that_wrote_the_first_record_of_a_partition_is_not_ready_before_it_has_read_it() -> None:
+    topics = Topics()
+    horizon = Horizon(1, 0.0, 0.0, [P], topics)
+    horizon.wrote(P, 0)
+    assert not horizon.ready()
+    topics.learn(P, 0, 1.0)
+    assert horizon.ready()
+
+
 def test_what_is_promised_is_a_lease_of_five_seconds_and_a_grace_of_a_quarter() -> None:
     assert (LEASE_SECONDS, GRACE_SECONDS) == (5.0, 0.25)
