@@ -1,6 +1,5 @@
 """The rules of meetings alone: no I/O, no clock, no framework."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,7 +21,7 @@ def meeting(by: Author = TEACHER, meet_at: datetime = LATER, state: str = model.
 
 def test_a_meeting_is_planned_for_a_time_that_lies_ahead() -> None:
     draft = Item("m1", model.MEETING, "school", NOW, YOUTH, "t", place="p")
-    assert model.plan_meeting(draft, LATER, NOW) == replace(draft, state="planned", meet_at=LATER)
+    assert model.plan_meeting(draft, LATER, NOW) == draft._replace(state="planned", meet_at=LATER)
     for past in (NOW, NOW - timedelta(seconds=1)):
         with pytest.raises(model.MeetingTimeNeeded):
             model.plan_meeting(draft, past, NOW)
@@ -33,8 +32,8 @@ def test_a_meeting_is_planned_for_a_time_that_lies_ahead() -> None:
 def test_a_meeting_is_moved_and_called_off_and_keeps_its_time_then() -> None:
     sooner = LATER - timedelta(days=3)
     moved = model.move_meeting(meeting(), LOG, TEACHER, sooner, NOW)
-    assert moved == replace(meeting(), meet_at=sooner, version=2)
-    assert model.call_off_meeting(moved, LOG, TEACHER, NOW) == replace(moved, state="called-off", version=3)
+    assert moved == meeting()._replace(meet_at=sooner, version=2)
+    assert model.call_off_meeting(moved, LOG, TEACHER, NOW) == moved._replace(state="called-off", version=3)
 
 
 @pytest.mark.parametrize(

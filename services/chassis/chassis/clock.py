@@ -23,7 +23,8 @@ def lease_now() -> float:
 
 def rfc3339(moment: datetime) -> str:
     """`2026-01-31T12:00:00.000Z`; milliseconds, UTC."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    there = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return there.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def from_rfc3339(text: str) -> datetime:

@@ -1,7 +1,6 @@
 """Meetings: planned, moved, called off."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from logbook import messages, model, storage
@@ -28,7 +27,7 @@ async def move_meeting(
         return None
     by = await work.author()
     after = model.move_meeting(before, found, by, meet_at, work.now)
-    await work.change(found, replace(after, place=place), by, messages.MEETING_MOVED)
+    await work.change(found, after._replace(place=place), by, messages.MEETING_MOVED)
     return after.id
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 PARTICIPANTS = "participants"
 SYSTEM_CATEGORIES = frozenset({PARTICIPANTS, "looks", "grants"})
@@ -18,8 +19,7 @@ CALLED_OFF = "called-off"
 """A meeting is planned or called off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(NamedTuple):
     """Who did something. `service` is the service acted for; a person acts for none."""
 
     kind: str
@@ -97,8 +97,7 @@ class Participation:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """Another item, with what decides whether it may be mentioned."""
 
     id: str
@@ -106,9 +105,11 @@ class Reference:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One entry of the log, its text opened. None as title and text: not of this kind, or erased with its key."""
+class Item(NamedTuple):
+    """One entry of the log, its text opened. None as title and text: not of this kind, or erased with its key.
+
+    A tuple, as its author and references are: a page makes hundreds, and a frozen dataclass costs three times that.
+    """
 
     id: str
     kind: str

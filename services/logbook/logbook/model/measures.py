@@ -1,7 +1,6 @@
 """The life of a measure: planned, under way with an evaluation date, evaluated, ended; and who may lead it there."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import date, datetime
 
 from logbook.model.batons import takes_part
@@ -59,14 +58,14 @@ def plan_measure(draft: Item, evaluate_on: date | None, today: date) -> Item:
     """A new measure: planned, and under way at once when its first evaluation date is set."""
     if draft.by.service is None:
         raise ServiceNeeded
-    planned = replace(draft, state=PLANNED)
-    return planned if evaluate_on is None else replace(planned, state=ACTIVE, evaluate_on=_ahead(evaluate_on, today))
+    planned = draft._replace(state=PLANNED)
+    return planned if evaluate_on is None else planned._replace(state=ACTIVE, evaluate_on=_ahead(evaluate_on, today))
 
 
 def assign_measure(planned: Item, responsible: str, now: datetime) -> Item:
     """To whom it is given. What a service takes on itself is accepted at once; anybody else has to say yes (F005)."""
     own = responsible == f"service:{planned.by.service}"
-    return replace(planned, responsible=responsible, accepted_at=now if own else None)
+    return planned._replace(responsible=responsible, accepted_at=now if own else None)
 
 
 def accept_measure(measure: Item, by: Author, now: datetime) -> Item:
@@ -76,7 +75,7 @@ def accept_measure(measure: Item, by: Author, now: datetime) -> Item:
         raise NotResponsible
     if measure.accepted_at is not None or measure.state == ENDED:
         raise WrongState
-    return replace(measure, accepted_at=now, version=measure.version + 1)
+    return measure._replace(accepted_at=now, version=measure.version + 1)
 
 
 def start_measure(measure: Item, by: Author, evaluate_on: date, today: date) -> Item:
@@ -84,7 +83,7 @@ def start_measure(measure: Item, by: Author, evaluate_on: date, today: date) -> 
     _own(measure, by)
     if measure.state != PLANNED:
         raise WrongState
-    return replace(measure, state=ACTIVE, evaluate_on=_ahead(evaluate_on, today), version=measure.version + 1)
+    return measure._replace(state=ACTIVE, evaluate_on=_ahead(evaluate_on, today), version=measure.version + 1)
 
 
 _NEXT = {"continue": CONTINUED, "change": CHANGED, "end": ENDED}
@@ -98,8 +97,8 @@ def evaluate_measure(measure: Item, by: Author, outcome: str, evaluate_on: date 
     if outcome == "end":
         if evaluate_on is not None:
             raise EvaluationDateNotNeeded
-        return replace(measure, state=ENDED, evaluate_on=None, version=measure.version + 1)
-    return replace(measure, state=_NEXT[outcome], evaluate_on=_ahead(evaluate_on, today), version=measure.version + 1)
+        return measure._replace(state=ENDED, evaluate_on=None, version=measure.version + 1)
+    return measure._replace(state=_NEXT[outcome], evaluate_on=_ahead(evaluate_on, today), version=measure.version + 1)
 
 
 def _own(measure: Item, by: Author) -> None:

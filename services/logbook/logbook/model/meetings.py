@@ -1,6 +1,5 @@
 """The life of a meeting: planned for a time that lies ahead, moved, called off; and who may do that."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from logbook.model.errors import MeetingTimeNeeded, NotYourMeeting, WrongState
@@ -9,19 +8,19 @@ from logbook.model.facts import CALLED_OFF, PLANNED, Author, Item, Log
 
 def plan_meeting(draft: Item, meet_at: datetime, now: datetime) -> Item:
     """A new meeting. Whoever may write under its category may call one, the youth and guardians too."""
-    return replace(draft, state=PLANNED, meet_at=_ahead(meet_at, now))
+    return draft._replace(state=PLANNED, meet_at=_ahead(meet_at, now))
 
 
 def move_meeting(meeting: Item, log: Log, by: Author, meet_at: datetime, now: datetime) -> Item:
     """The same meeting at another time."""
     _still_theirs(meeting, log, by, now)
-    return replace(meeting, meet_at=_ahead(meet_at, now), version=meeting.version + 1)
+    return meeting._replace(meet_at=_ahead(meet_at, now), version=meeting.version + 1)
 
 
 def call_off_meeting(meeting: Item, log: Log, by: Author, now: datetime) -> Item:
     """The meeting will not be held. It stays in the log, with the time that it was planned for."""
     _still_theirs(meeting, log, by, now)
-    return replace(meeting, state=CALLED_OFF, version=meeting.version + 1)
+    return meeting._replace(state=CALLED_OFF, version=meeting.version + 1)
 
 
 def _ahead(meet_at: datetime, now: datetime) -> datetime:
