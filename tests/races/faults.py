@@ -151,7 +151,7 @@ async def processes(faults: Faults) -> None:
     while not faults.stopping:
         what, _, whom = faults.chance.choices(list(acts), list(acts.values()))[0].partition("-")
         await _act(faults, what, whom)
-        await faults.pause(1.0, 4.0)
+        await faults.pause(2.0, 6.0)
 
 
 async def _act(faults: Faults, what: str, whom: str) -> None:
@@ -181,7 +181,7 @@ async def networks(faults: Faults) -> None:
         kind = name.split(">")[1].split("-")[0]
         if name not in faults.busy:
             await faults.trouble_on(name, faults.chance.choice(modes[kind]))
-        await faults.pause(1.0, 4.0)
+        await faults.pause(2.0, 6.0)
 
 
 def kills_of(*names: str) -> Lane:
