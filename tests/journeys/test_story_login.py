@@ -23,7 +23,8 @@ def world(folder: Path) -> World:
     return World(
         gateways=(GATEWAY,), citizen=PROVIDER, staff=PROVIDER, machine="http://127.0.0.1:2/maskinporten",
         audience="samlogg", zipkin="", mailbox=folder, first_admin_code=folder,
-        district=folder, police_status="", police_folder=folder, folder=folder, databases={}, ledger_key="", witness_key="",
+        district=folder, police_status="", police_folder=folder, folder=folder, databases={},
+        ledger_key="", witness_key="",
         gateway_parts=("gateway-1",), consent_part="consent", logbook_part="logbook",
     )  # fmt: skip
 
