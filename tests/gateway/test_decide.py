@@ -220,3 +220,19 @@ def test_a_subject_is_found_by_everybody_who_has_something_there_and_by_nobody_e
 def test_an_account_of_ones_own_needs_to_be_somebody_who_is_still_here(who: str, fits: bool) -> None:
     decision = decide(Question(actor(who), None, "none", None, "self"), known_facts(), NOW)
     assert isinstance(decision, Admission if fits else Refusal)
+
+
+@pytest.mark.parametrize(
+    ("category", "purpose"), [(None, "follow-up"), ("school", "follow-up"), ("work", "rehabilitation")]
+)
+def test_the_purpose_is_that_of_the_grant_that_is_used(category: str | None, purpose: str) -> None:
+    facts = known_facts()
+    put_subject(facts, 2, [
+        grant(id="g1", recipient="service:school", categories=["school"], actions=["read"], **{"from": 0}),
+        grant(id="g2", recipient="service:school", categories=["work", "leisure"], actions=["read"],
+              **{"from": 0, "purpose": "rehabilitation"}),
+        grant(id="g3", recipient="service:school", categories=["no-longer-used"], actions=["read"],
+              **{"from": 0, "purpose": "research"}),
+    ])  # fmt: skip
+    found = decide(Question(actor("staff:teacher"), "s", "read", category), facts, NOW)
+    assert isinstance(found, Permit) and found.purpose == purpose

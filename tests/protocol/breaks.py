@@ -26,6 +26,9 @@ class _NothingRequired(Horizon):
         if epoch == self.epoch:
             self._required[partition] = self._required[partition] or 0
 
+    def wrote(self, partition: str, offset: int) -> None:
+        self._written[partition] = offset
+
     def _far_enough(self, gateway: object, partition: str, now: float) -> bool:
         position = gateway.positions.get(partition, 0)  # type: ignore[attr-defined]
         return bool(position >= max(self._required[partition] or 0, self._topics.settled(partition, now)))

@@ -66,14 +66,15 @@ async def records_stuck(faults: Faults) -> None:
 
 
 async def short(faults: Faults) -> None:
-    """One of each that ends soon: for a race of a few seconds."""
+    """One of each that ends soon: for a race of a few seconds. First one under which withdrawals are confirmed."""
     while not faults.stopping:
+        async with faults.link(f"{faults.chance.choice(GATEWAYS)}>logbook", "slow", 0.2):
+            await faults.pause(2.0, 2.5)
         async with faults.link(f"{faults.chance.choice(GATEWAYS)}>kafka", "deaf"):
             await faults.pause(0.5, 1.0)
         await faults.stop(faults.chance.choice(GATEWAYS), 1.5)
         await faults.kill(await faults.leader())
-        async with faults.link(f"{faults.chance.choice(GATEWAYS)}>logbook", "slow", 0.2):
-            await faults.stop("kafka", 0.7)
+        await faults.stop("kafka", 0.7)
         await faults.trouble_on(f"{await faults.leader()}>postgres", "cut")
         await faults.kill(faults.chance.choice(GATEWAYS))
 

@@ -44,7 +44,7 @@ class Topics:
     def learn(
         self, partition: Partition, offset: int, now: float, subject: str | None = None, version: int = 0
     ) -> None:
-        """A record was read at `now`. A subject's place moves only to a version that is not lower."""
+        """A record was read at `now`. A subject's place moves only to a higher version."""
         self.ends[partition] = offset + 1
         self._recent.setdefault(partition, deque()).append((now, offset + 1))
         self._drop_old(partition, now)

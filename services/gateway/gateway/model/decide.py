@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chassis.permit import Action, Actor, Cell, Permit
-from gateway.model.facts import CONTRIBUTE, READ, Facts, SubjectState
+from gateway.model.facts import CONTRIBUTE, READ, Facts, Grant, SubjectState
 
 _MASKS: dict[Action, int] = {"read": READ, "contribute": CONTRIBUTE}
 
@@ -74,18 +74,26 @@ def _on_grants(question: Question, facts: Facts, now: float) -> Permit | Refusal
     for place, recipient in enumerate(state.recipients):
         if recipient not in recipients or not (grant := state.grants[place]).actions & mask:
             continue
-        if grant.start > now or (grant.until is not None and grant.until <= now):
-            reason = "grant-not-live"
-        elif grant.excluded and actor.id in grant.excluded:
-            reason = "staff-excluded"
-        else:
+        why = _closed(grant, actor.id, now)
+        if why is not None:
+            reason = why
+            continue
+        granted = [Cell(category, grant.id, grant.back) for category in grant.categories if category in known]
+        if granted and (not purpose or wanted in grant.categories):  # of what was asked for, else of the first
             purpose = grant.purpose
-            cells += [Cell(category, grant.id, grant.back) for category in grant.categories if category in known]
+        cells += granted
     if wanted is not None and not any(cell.category == wanted for cell in cells):
         return Refusal("category-not-granted" if cells else reason)
     if not cells:
         return Refusal(reason)
     return Permit(subject, action, purpose, tuple(cells))
+
+
+def _closed(grant: Grant, actor: str | None, now: float) -> str | None:
+    """Why this grant of the actor's does not count; None when it does."""
+    if grant.start > now or (grant.until is not None and grant.until <= now):
+        return "grant-not-live"
+    return "staff-excluded" if grant.excluded and actor in grant.excluded else None
 
 
 def _on_other_basis(question: Question, facts: Facts) -> Admission | Refusal:
