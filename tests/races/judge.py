@@ -128,13 +128,17 @@ def stale_by_store(read: Read, looks: Looks, ended: Mapping[str, float]) -> bool
 
 
 def missing(read: Read, epochs: Epochs) -> bool:
-    """Was something not shown that had been told to be in force before this left, with no withdrawal begun since?"""
+    """Was something not shown that was told to be in force before this was asked for, with no withdrawal begun since?
+
+    What was asked for earlier was decided earlier, and may rightly show less however late its answer comes.
+    """
     if read.status not in (200, 404):
         return False
     for category in ("school", "leisure"):
         known = epochs.before((read.subject, read.service, category), read.first)
         granted = bool(known) and known[-1].kind == "granted"
-        if granted and category not in read.shown and is_late(read, known[-1].told):
+        told = known[-1].told if granted else None
+        if told is not None and category not in read.shown and read.sent > told:
             return True
     return False
 
