@@ -96,11 +96,14 @@ def _walks() -> dict[str, Any]:
 
 
 def _stories(words: str) -> int:
-    for one in BREAKS:
-        if words in one.rule:
-            found = explore(World(one.size, one.rules), BREAK_SECONDS * 2, wanted=one.ends)
-            print(f"\n{one.rule[0].upper()}{one.rule[1:]}.")
-            print("\n".join(f"  {line}" for line in tell(found.story or [], one.size, found.broken or "not found")))
+    chosen = [one for one in BREAKS if words in one.rule]
+    if not chosen:
+        print("No rule has these words. The rules:", *(one.rule for one in BREAKS), sep="\n  ", file=sys.stderr)
+        return 2
+    for one in chosen:
+        found = explore(World(one.size, one.rules), BREAK_SECONDS * 2, wanted=one.ends)
+        print(f"\n{one.rule[0].upper()}{one.rule[1:]}.")
+        print("\n".join(f"  {line}" for line in tell(found.story or [], one.size, found.broken or "not found")))
     return 0
 
 

@@ -12,19 +12,14 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaProducer
 
-from chassis import events
-from local_stack import kafka
-from local_stack.services import Site
 from tests.races import world
 from tests.races.faults import Faults
 from tests.races.fleet import CONSENTS, GATEWAYS, Fleet, Links, direct, fleet
-from tests.races.race import _directory_first as directory_first
+from tests.races.race import directory_first
 from tests.races.wire import Gone, Line, Reply, now
 from tests.races.world import CATEGORIES, HOLDER, READERS, Issuers, Subject, World
 
@@ -383,7 +378,8 @@ async def ten_thousand_change_at_once(stand: Stand, subjects: int) -> dict[str, 
         async with stand.readers(30.0):
             await asyncio.sleep(1.0)
             began = now()
-            await _publish_category(stand.fleet.site, f"new-{secrets.token_hex(3)}")
+            more = {"special": False, "name": {"nb": "new"}}
+            await world.publish(stand.fleet.site, [("category", f"new-{secrets.token_hex(3)}", more)])
             while await conn.fetchval("SELECT count(*) FROM change WHERE kind = 'law'") < subjects:
                 await asyncio.sleep(0.1)
             while await conn.fetchval("SELECT count(*) FROM change WHERE state = 'pending'"):
@@ -406,23 +402,6 @@ async def _more_subjects(conn: "asyncpg.Connection[asyncpg.Record]", subjects: i
         " INSERT INTO subject (id, created_at) SELECT id, now() FROM made",
         subjects,
     )
-
-
-async def _publish_category(here: Site, name: str) -> None:
-    """One more category, as the directory publishes it."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=here.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
-        sasl_plain_username=kafka.ADMIN, sasl_plain_password=here.vault.word("kafka-admin"), acks="all",
-    )  # fmt: skip
-    data = {"version": 1, "kind": "category", "id": name, "active": True, "special": False, "name": {"nb": name}}
-    event = events.new_event("directory", "directory.state.v1", f"category:{name}", data, datetime.now(UTC), version=1)
-    await producer.start()
-    try:
-        await producer.send_and_wait(
-            "directory.state.v1", events.value(event), event.key.encode(), headers=events.headers(event)
-        )
-    finally:
-        await producer.stop()
 
 
 async def under_load(stand: Stand, rate: float, withdrawals: int) -> list[float]:

@@ -71,7 +71,7 @@ async def track(asked: Asked, tell: Tell) -> AsyncIterator[Track]:
             await links.open()
             try:
                 starting = asyncio.create_task(asyncio.to_thread(members.start_all))
-                await _directory_first(members, issuers, starting)
+                await directory_first(members, issuers, starting)
                 tell("the stack is up")
                 people = await world.settle(members.site, issuers, asked.subjects, asked.seed)
                 tell(f"{len(people.subjects)} subjects have agreed and have a log")
@@ -116,7 +116,7 @@ async def start_again(members: Fleet, names: Sequence[str]) -> None:
     await asyncio.gather(*(asyncio.to_thread(members.start, name) for name in names))
 
 
-async def _directory_first(members: Fleet, issuers: world.Issuers, starting: "asyncio.Task[None]") -> None:
+async def directory_first(members: Fleet, issuers: world.Issuers, starting: "asyncio.Task[None]") -> None:
     """Consent and logbook are only ready with a directory: it is published as soon as its topic is there."""
     while not starting.done():
         member = members.members["provisioner"]

@@ -5,7 +5,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,8 @@ CATEGORIES = ("school", "leisure")
 READERS = ("reader-1", "reader-2", "reader-3", "reader-4")
 HOLDER = "holder"
 _DAY = 86_400
+Entry = tuple[str, str, dict[str, Any]]
+"""Kind, id, and what else the directory says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +94,28 @@ class Issuers:
 async def publish_directory(site: Site, issuers: Issuers) -> None:
     """The district's state as `directory` publishes it: categories, agencies, services, staff, the guide."""
     key = base64.b64decode(site.vault.key("identity"))
+    await publish(
+        site,
+        [
+            (
+                kind,
+                name,
+                {**more, "identity": login_hash(key, issuers.urls["staff"], name)} if kind == "staff" else more,
+            )
+            for kind, name, more in _entries()
+        ],
+    )
+
+
+async def publish(site: Site, entries: Iterable[Entry]) -> None:
+    """Records of the directory's state topic, as `directory` writes them."""
     producer = AIOKafkaProducer(
         bootstrap_servers=site.bootstrap, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
         sasl_plain_username=kafka.ADMIN, sasl_plain_password=site.vault.word("kafka-admin"), acks="all",
     )  # fmt: skip
     await producer.start()
     try:
-        for kind, name, more in _entries():
-            if kind == "staff":
-                more = {**more, "identity": login_hash(key, issuers.urls["staff"], name)}
+        for kind, name, more in entries:
             data = {"version": 1, "kind": kind, "id": name, "active": True, **more}
             event = events.new_event(
                 "directory", "directory.state.v1", f"{kind}:{name}", data, datetime.now(UTC), version=1
@@ -112,8 +127,8 @@ async def publish_directory(site: Site, issuers: Issuers) -> None:
         await producer.stop()
 
 
-def _entries() -> list[tuple[str, str, dict[str, Any]]]:
-    found: list[tuple[str, str, dict[str, Any]]] = [
+def _entries() -> list[Entry]:
+    found: list[Entry] = [
         ("category", name, {"special": False, "name": {"nb": name}}) for name in (*CATEGORIES, "participants")
     ]
     settings = {"log_from_level": 1, "plan_types": ["stafettlogg"]}
