@@ -1,4 +1,4 @@
-"""What is measured at the gateway's door, on one stack: three gateways and those of APART beside everything else."""
+"""What is measured at the gateway's door: on the stack of `make demo`, with gateways of APART beside, with three."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from tests.bench.standing import another, beginning, close, whole
 
 
 def measure() -> Iterator[Figure]:
-    """Reads (also against the gateways of APART), refusals, and withdrawals."""
-    with whole(["gateway-3"], bare=True) as standing:
+    """Reads, what deciding and recording cost of them, refusals, and withdrawals."""
+    with whole() as standing:
 
         async def prepare() -> tuple[str, str, str]:
             first = await beginning(standing)
@@ -21,8 +21,20 @@ def measure() -> Iterator[Figure]:
             return path, token, known
 
         path, token, known = asyncio.run(prepare())
-        yield from reading.measure(standing, path, token)
+        yield from reading.rates(standing, path, token)
         yield from same_answer.measure(standing, known, token)
+        standing.supervisor.check()
+
+    with whole(bare=True) as standing:
+
+        async def read() -> tuple[str, str]:
+            first = await beginning(standing)
+            try:
+                return await reading.prepared(standing, first)
+            finally:
+                await close(first)
+
+        yield from reading.shares(standing, *asyncio.run(read()))
         standing.supervisor.check()
 
     with whole(["gateway-3"]) as standing:  # those of APART would have to confirm too

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from sqlalchemy import Integer, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import storage
@@ -92,3 +92,15 @@ async def test_an_idle_connection_that_does_not_answer_is_replaced(
     asked = _count_questions(engine, monkeypatch, engine.dialect.loaded_dbapi.OperationalError("gone"))
     assert await _backend(engine) != first
     assert len(asked) == 1
+
+
+async def test_a_direct_query_gives_what_execute_gives_and_refuses_inside_a_transaction(engine: AsyncEngine) -> None:
+    numbers = func.generate_series(bindparam("first", type_=Integer), 5).table_valued("n").render_derived()
+    query = select(numbers.c.n, literal("same")).where(numbers.c.n != bindparam("not_this", type_=Integer))
+    direct, given = storage.Direct(query.order_by(numbers.c.n)), {"first": 2, "not_this": 4}
+    async with engine.connect() as conn:
+        found = [tuple(row) for row in await direct.fetch(conn, given)]
+        assert found == [(2, "same"), (3, "same"), (5, "same")]
+        assert [tuple(row) for row in await conn.execute(query, given)] == found
+        with pytest.raises(RuntimeError, match="outside any transaction"):  # `execute` has begun one
+            await direct.fetch(conn, given)

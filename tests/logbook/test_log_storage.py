@@ -138,7 +138,7 @@ async def test_with_the_key_destroyed_the_words_are_gone_and_the_rest_still_answ
     await door.open(nurse)
     goal, entry, meeting = await door.goal(nurse), await door.entry(nurse), await door.meeting(nurse)
     await keys.destroy(door.subject)
-    async with engine.begin() as conn:
+    async with engine.connect() as conn:
         found, _ = await handlers.read_items(
             conn, keys, nurse.permit(door.subject, "read"), kind=None, due_by=None, after=None, limit=10
         )

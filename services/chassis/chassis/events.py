@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from chassis.clock import from_rfc3339, rfc3339
 
 RESTRICTED = "restricted"
@@ -54,7 +56,7 @@ def headers(event: Event) -> list[tuple[str, bytes]]:
 
 def value(event: Event) -> bytes:
     """The event's data as compact JSON."""
-    return json.dumps(event.data, separators=(",", ":"), ensure_ascii=False).encode()
+    return msgspec.json.encode(event.data)
 
 
 def text_headers(raw: Iterable[tuple[str, bytes]] | Mapping[str, Any]) -> dict[str, str]:
@@ -77,10 +79,10 @@ def decode(key: bytes | None, body: bytes | None, raw_headers: Iterable[tuple[st
     if not body:
         raise BadEvent("no value")
     try:
-        data = json.loads(body)
+        data = msgspec.json.decode(body)
         moment = from_rfc3339(found["ce_time"])
         version = int(found["ce_aggregateversion"]) if "ce_aggregateversion" in found else None
-    except ValueError as error:
+    except (ValueError, msgspec.MsgspecError) as error:
         raise BadEvent("not readable") from error
     if not isinstance(data, dict):
         raise BadEvent("not an object")

@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import DateTime, Select, String, bindparam, func, insert, or_, select, update
+from sqlalchemy import DateTime, String, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.permit import Permit
+from chassis.storage import Direct
 from logbook import model
 from logbook.model import Author, Item, Log, Reference
 from logbook.storage.logs import author_columns, next_number
@@ -170,7 +171,7 @@ _next_evaluation = (
 
 
 @cache
-def _some(*, kind: bool, due_by: bool, after: bool) -> Select[Any]:
+def _some(*, kind: bool, due_by: bool, after: bool) -> Direct:
     """The list under each of its filters that is asked for."""
     query = _items
     if kind:
@@ -180,7 +181,7 @@ def _some(*, kind: bool, due_by: bool, after: bool) -> Select[Any]:
     if after:
         mine = (_last.c.id == bindparam("after"), _last.c.subject == bindparam("subject"))
         query = query.where(item.c.number > select(_last.c.number).where(*mine).scalar_subquery())
-    return query.order_by(item.c.number).limit(bindparam("limit"))
+    return Direct(query.order_by(item.c.number).limit(bindparam("limit")))
 
 
 async def one_item(conn: AsyncConnection, permit: Permit, item_id: str) -> Sealed | None:
@@ -199,7 +200,7 @@ async def some_items(
     filters = {"kind": kind, "due_by": due_by, "after": after}
     query = _some(kind=kind is not None, due_by=due_by is not None, after=after is not None)
     given = {name: value for name, value in filters.items() if value is not None}
-    rows = await conn.execute(query, {**_cut(permit), **given, "limit": limit})
+    rows = await query.fetch(conn, {**_cut(permit), **given, "limit": limit})
     return [Sealed._make(row) for row in rows]
 
 
