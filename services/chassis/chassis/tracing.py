@@ -86,9 +86,10 @@ def _exporter(name: str) -> SpanExporter | None:
 
 def current() -> str | None:
     """The current span as a `traceparent`, or None outside any span."""
-    carrier: dict[str, str] = {}
-    _W3C.inject(carrier)
-    return carrier.get("traceparent")
+    at = trace.get_current_span().get_span_context()
+    if not at.is_valid:
+        return None
+    return f"00-{trace.format_trace_id(at.trace_id)}-{trace.format_span_id(at.span_id)}-{at.trace_flags:02x}"
 
 
 @contextmanager
