@@ -10,17 +10,21 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from joserfc.jwk import OctKey
 
 from chassis import permit as signing
+from chassis.clock import rfc3339
+from chassis.events import new_event
 from chassis.permit import Actor
 from chassis.routes import route_table
 from consent.app import create_app
-from consent.handlers import checkpoints
+from consent.handlers import checkpoints, made
 from consent.handlers.ledger import Record
+from consent.messages import LogChanged
 from consent.model.ledger import canonical, leaf_hash
 from consent.model.notes import Signer
 from consent.settings import Settings
@@ -160,6 +164,55 @@ async def test_each_reader_gets_the_own_list_with_the_own_handles(make_case: Mak
         mine = (await asks.ask("subject", "GET", "/me/looks")).json["items"]
         assert [one["subject"] for one in mine] == [asks.handle("subject")]
         assert {known, secret} <= {item["id"] for item in mine[0]["answer"]["items"]}
+
+
+async def wrote(case: Case, *writes: Record) -> dict[str, str]:
+    """An entry in the first category of each write, as the logbook tells of it; its id by look."""
+    items = {}
+    for number, write in enumerate(writes):
+        items[write.id] = str(uuid4())
+        told = LogChanged(
+            subject=case.subject, item=items[write.id], category=write.categories[0], at=rfc3339(datetime.now(UTC)),
+            record=write.id,
+        )  # fmt: skip
+        event = new_event("logbook", "entry.added.v1", case.subject, {}, datetime.now(UTC), version=number)
+        async with case.desk.engine.begin() as conn:
+            await made.take(conn, event, told)
+    return items
+
+
+@pytest.mark.requirement("F204")
+@pytest.mark.requirement("F176")
+async def test_one_call_gives_what_was_done_and_what_it_made_and_each_reader_the_own_part(
+    make_case: MakeCase, front: Opened
+) -> None:
+    case, read, _ = await family(make_case)
+    of = await grants(case)
+    known = look(case.subject, staff(NURSE), "health", grants=(of[NURSE],), action="contribute")
+    half = look(case.subject, staff(NURSE), "participants", "health", grants=(of[NURSE],), action="contribute")
+    secret = look(case.subject, staff(WELFARE), "participants", grants=(of[WELFARE],), action="contribute")
+    await append(case, known, half, secret)
+    items = await wrote(case, known, half, secret)
+    async with front(case) as asks:
+
+        def shown(told: Told) -> dict[str, list[str]]:
+            return {item["id"]: [one["item"] for one in item["made"]] for item in told.json["items"]}
+
+        query = "/subjects/{s}/looks?action=contribute"
+        whole = await asks.ask("subject", "GET", query)
+        assert shown(whole) == {id_: [item] for id_, item in items.items()}
+        assert shown(await asks.ask("subject", "GET", "/subjects/{s}/looks"))[read] == []
+        theirs = await asks.ask("mother", "GET", query)
+        assert shown(theirs) == {known.id: [items[known.id]], half.id: []}
+        mine = (await asks.ask("subject", "GET", "/me/looks?action=contribute")).json["items"]
+        assert {item["id"] for item in mine[0]["answer"]["items"]} == set(items)
+        assert all(item["made"] for item in mine[0]["answer"]["items"])
+        file = await asks.ask("mother", "GET", "/subjects/{s}/looks/export?format=csv&action=contribute")
+        assert {(row["made"], row["items"]) for row in rows(file)} == {("entry-added", items[known.id]), ("", "")}
+        printed = await asks.ask("mother", "GET", "/subjects/{s}/looks/export?format=print")
+        for told in (theirs, file, printed):
+            assert items[half.id].encode() not in told.body
+            assert items[secret.id].encode() not in told.body
 
 
 async def test_a_files_rows_are_those_of_the_readers_list(make_case: MakeCase, front: Opened) -> None:

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from chassis import events
+from chassis.clock import rfc3339
 from chassis.storage import make_engine
 from consent import messages, subscribers
 from consent.app import create_app
@@ -18,6 +21,7 @@ from consent.handlers import directory, leader
 from consent.subscribers import DirectoryFeed, LedgerFeed
 from tests.bus import Bus, open_bus
 from tests.consent.callers import NURSE, POLICE, Case, Desk, a_request, entries, person, settings_for, staff
+from tests.consent.looking import look, looks
 from tests.stack import Kafka, Postgres
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -35,13 +39,15 @@ class Service(Desk):
 async def service(kafka: Kafka, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     content, keys = postgres.fresh_database("consent_run"), postgres.fresh_database("consent_run_keys")
     async with open_bus(kafka, content) as bus:
-        topics = {name: bus.topic(f"consent-{name}", 2) for name in ("state", "events", "access")}
+        topics = {name: bus.topic(f"consent-{name}", 2) for name in ("state", "events", "access", "logs")}
         topics |= {name: bus.topic(f"consent-{name}", 1) for name in ("directory", "checkpoints")}
         monkeypatch.setattr(leader, "SUBJECTS", topics["state"])
         monkeypatch.setattr(leader, "EVENTS", topics["events"])
         monkeypatch.setattr(leader, "DIRECTORY", topics["directory"])
         monkeypatch.setattr(messages, "EVENTS", topics["events"])
         monkeypatch.setattr(messages, "CHECKPOINTS", topics["checkpoints"])
+        monkeypatch.setattr(messages, "LOGBOOK", topics["logs"])
+        monkeypatch.setattr(subscribers, "MADE", topics["logs"])
         access, state = topics["access"], topics["directory"]
         monkeypatch.setattr(subscribers, "LedgerFeed", partial(LedgerFeed, topic=access, group=access))
         monkeypatch.setattr(subscribers, "DirectoryFeed", partial(DirectoryFeed, topic=state))
@@ -115,3 +121,45 @@ async def test_without_kafka_requests_and_withdrawals_are_taken_and_stay_pending
         assert {"leader", "ledger", "directory", "outbox"} <= waiting.keys()
         assert (await client.get("/live")).status_code == 200
     await engine.dispose()
+
+
+async def tell(service: Service, topic: str, event: events.Event) -> None:
+    await service.bus.producer.send_and_wait(
+        service.topics[topic], events.value(event), event.key.encode(), headers=events.headers(event)
+    )
+
+
+@pytest.mark.requirement("F204")
+async def test_what_writes_made_stands_beside_them_doubled_early_late_and_after_what_is_bad(service: Service) -> None:
+    await ready(service)
+    case = await Case(service, a_request(15)).made()
+    me, now = person(case.subject), datetime.now(UTC)
+    first, second = (look(case.subject, staff(NURSE), "school", action="contribute") for _ in range(2))
+
+    def made(record: str, number: int) -> events.Event:
+        data = {
+            "subject": case.subject, "log": str(uuid4()), "item": str(uuid4()), "category": "school",
+            "actor": {"kind": "staff", "id": "staff-1", "services": [NURSE]}, "at": rfc3339(now), "record": record,
+        }  # fmt: skip
+        return events.new_event("logbook", "entry.added.v1", case.subject, data, now, version=number)
+
+    told = [made(first.id, 1), made(first.id, 2), made(second.id, 3)]
+    bad = events.new_event("logbook", "entry.added.v1", case.subject, {"subject": case.subject}, now)
+    for event in (told[1], bad, told[0], told[1], told[0]):  # two of the first write, the wrong way round, and again
+        await tell(service, "logs", event)
+    for record in (first, second):
+        seen = events.new_event("gateway", messages.LOOKED, case.subject, record.content, now)
+        await tell(service, "access", seen)
+    await tell(service, "logs", told[2])
+    items = {}
+    for _ in range(300):
+        items = {one["id"]: [each["item"] for each in one["made"]] for one in (await looks(case, me))["items"]}
+        if {first.id, second.id} <= items.keys() and items[second.id]:  # one key: what came before it was handled
+            break
+        await asyncio.sleep(0.1)
+    assert items[first.id] == [told[0].data["item"], told[1].data["item"]]
+    assert items[second.id] == [told[2].data["item"]]
+    [letter] = await service.bus.records(f"{service.topics['logs']}.dlq", 1)
+    headers = dict(letter.headers)
+    assert (headers["ce_id"], headers["dlq_consumer"]) == (bad.id.encode(), b"consent")
+    await ready(service)

@@ -82,12 +82,25 @@ def test_a_number_made_of_the_whole_list_does_not_outlive_a_cut() -> None:
     assert left.body == {"items": items[:1], "next": None}
 
 
-def test_a_sentence_goes_with_what_it_speaks_of() -> None:
-    look = {"categories": ["school", "police"], "at": "2026-01-01T00:00:00Z", "text": "read about school and police"}
+def test_a_sentence_and_what_was_made_go_with_what_they_speak_of() -> None:
+    look = {
+        "categories": ["school", "police"], "at": "2026-01-01T00:00:00Z", "text": "read about school and police",
+        "made": [{"what": "entry-added", "item": "i-of-the-police"}],
+    }  # fmt: skip
     permit = Permit("s", "read", "x", (Cell("school", "g"), Cell("looks", "g")))
     left = cut({"items": [look]}, allowed(permit, "looks", "somebody"))
     assert left.body is not None
     assert left.body["items"] == [{"categories": ["school"], "at": "2026-01-01T00:00:00Z"}]
+
+
+@pytest.mark.requirement("F204")
+def test_what_a_look_made_passes_for_whom_nothing_of_the_look_is_cut() -> None:
+    look = {"categories": ["school"], "at": "2026-01-01T00:00:00Z", "made": [{"what": "log-opened", "item": None}]}
+    for permitted in (
+        allowed(permit("looks", "school"), "looks", "guardian"),
+        allowed(permit("looks"), "looks", CHILD),
+    ):
+        assert cut({"items": [copy.deepcopy(look)]}, permitted) == Cut({"items": [look]}, 0)
 
 
 def test_what_lies_deeper_is_cut_too() -> None:

@@ -137,6 +137,27 @@ async def desk(kafka: Kafka, postgres: Postgres) -> AsyncIterator[Desk]:
             await engine.dispose()
 
 
+async def test_the_access_record_that_an_event_names_reaches_no_feed_and_no_notice(desk: Desk) -> None:
+    desk.world.state(
+        grant("service:school-health", "health"), grant(f"person:{GUARDIAN}", "health", kind="parental"),
+        subject=desk.subject,
+    )  # fmt: skip
+    record = str(uuid4())
+    event = await desk.entry("health", record=record)
+    key = desk.handle(SCHOOL).encode()
+    sent = await desk.bus.records(feed_topic(f"o{SCHOOL}"), 1, wanted=lambda one: one.key == key)
+    sent += await desk.bus.records(
+        NOTICES, 2, since=desk.since, wanted=lambda one: event.id.encode() in (one.value or b"")
+    )
+    assert [one.topic for one in sent] == [feed_topic(f"o{SCHOOL}"), NOTICES, NOTICES]
+    for one in sent:
+        whole = b"\0".join([one.key or b"", one.value or b"", *(value for _, value in one.headers)])
+        assert record.encode() not in whole
+        assert record.replace("-", "").encode() not in whole
+    for table in ("outbox", "notice_issued", "inbox"):
+        assert record not in str(await desk.rows(f"SELECT * FROM {table}"))
+
+
 async def test_an_entry_is_pointed_to_for_who_may_see_it_and_says_nothing_more(desk: Desk) -> None:
     desk.world.state(
         grant("service:school-health", "health"), grant("service:patrol", "school"),

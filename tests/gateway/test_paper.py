@@ -61,6 +61,8 @@ def test_rows_are_what_the_columns_name() -> None:
     assert (made.media_type, made.disposition) == ("text/csv; charset=utf-8", 'attachment; filename="looks.csv"')
     assert rows(made.content) == [["who", "text"], ["n", 'a "b"\n, c'], ["", "x, y"]]
     assert cell({"a": 3}, ("a", "b")) == ""
+    several = {"a": [{"b": "x", "c": None}, {"b": "y", "c": "z"}]}
+    assert (cell(several, ("a", "b")), cell(several, ("a", "c")), cell({"a": []}, ("a", "b"))) == ("x, y", ", z", "")
 
 
 @pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\u00a0-", "\uff1d", "\uff20"])

@@ -75,8 +75,8 @@ def test_an_e_mail_comes_that_names_nobody_and_nothing(run: Run) -> None:
     run.step("e-mail")
 
 
-@pytest.mark.requirement("F176")
-def test_the_youth_sees_every_look_and_every_refusal_and_a_guardian_a_part(run: Run) -> None:
+@pytest.mark.requirement("F176", "F204")
+def test_the_youth_sees_every_look_every_refusal_and_what_was_made_and_a_guardian_a_part(run: Run) -> None:
     run.step("looks")
 
 

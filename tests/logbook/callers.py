@@ -103,16 +103,16 @@ class Door:
 
     async def ask(
         self, method: str, rest: str, caller: Caller, body: Any = None, *, action: Action | None = None,
-        key: str | None = None, if_match: str | None = None, subject: str | None = None,
+        key: str | None = None, if_match: str | None = None, subject: str | None = None, record: str | None = None,
     ) -> httpx.Response:  # fmt: skip
-        """One signed request; `rest` is the path after /subjects/<subject>/."""
+        """One signed request; `rest` is the path after /subjects/<subject>/. record: the id of its access record."""
         about = subject or self.subject
         path = f"/subjects/{about}/{rest}"
         content = b"" if body is None else json.dumps(body).encode()
         chosen: Action = action or ("read" if method == "GET" else "contribute")
         token = signing.sign(
             OctKey.import_key(INNER), audience="logbook", method=method, path=path, body=content, actor=caller.actor,
-            subject=about, route=_route(method, rest), permit=caller.permit(about, chosen), record=None,
+            subject=about, route=_route(method, rest), permit=caller.permit(about, chosen), record=record,
             now=time.time(),
         )  # fmt: skip
         headers = {"samlogg-request": token, "content-type": "application/json"}

@@ -7,22 +7,22 @@ from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
-from faststream.kafka import KafkaBroker
 from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis import housekeeping, kafka, logs, tracing
+from chassis import housekeeping, logs, tracing
 from chassis.clock import Clock
+from chassis.consuming import PART as CONSUMER
+from chassis.consuming import consume
 from chassis.delivery import Delivery
 from chassis.health import Health
 from chassis.http import make_app
-from chassis.kafka import make_broker
 from chassis.keys import SubjectKeys
 from chassis.lifespan import Tasks
 from chassis.outbox import Relay
 from chassis.permit import signed_request
 from chassis.storage import make_engine, migrate
-from consent import api, messages, storage, subscribers
+from consent import api, storage, subscribers
 from consent.handlers.changes import Confirmations
 from consent.handlers.checkpoints import CHECKPOINTS, Checkpoints, newest_published
 from consent.handlers.leader import Leader
@@ -53,7 +53,7 @@ def create_app(
     secret = settings.hash_key.get_secret_value()
     office = Office(current_law(), office_texts, Registry(keys, secret, settings.synthetic))
     names, signer = Pseudonyms(secret), Signer(settings.ledger_origin, settings.ledger_signing_key.get_secret_value())
-    expected = ["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY, CHECKPOINTS] if bus else []
+    expected = ["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY, CONSUMER, CHECKPOINTS] if bus else []
     health = Health(*expected)
     provider = tracing.setup(SERVICE, settings.replica)
     leading = Leader(engine, settings, business, health)
@@ -67,7 +67,10 @@ def create_app(
             await migrate(engine, MIGRATIONS)
             await keys.prepare()
             tasks.start("confirmations", confirmations.run())
-            tasks.start("housekeeping", housekeeping.forget(engine, business.now, keys=storage.idempotency))
+            tasks.start(
+                "housekeeping",
+                housekeeping.forget(engine, business.now, keys=storage.idempotency, handled=storage.inbox),
+            )
             if bus:
                 delivery = Delivery(SERVICE, now=business.now)
                 tasks.start("outbox", Relay(settings, health).run())
@@ -75,6 +78,7 @@ def create_app(
                 tasks.start("leader", leading.run())
                 tasks.start("ledger", subscribers.LedgerFeed(settings, engine, names, delivery, health).run())
                 tasks.start("directory", subscribers.DirectoryFeed(settings, engine, business, health).run())
+                tasks.start("consumer", _follow_logs(settings, provider, engine, business, health))
                 _sign(tasks, settings, engine, signer, business, health)
             yield
         finally:
@@ -93,8 +97,16 @@ def create_app(
     app.include_router(api.ledger(parts))
     app.include_router(api.leases(leading, verified))
     api.install(app)
-    app.state.broker = declare(settings, provider)
+    app.state.broker = subscribers.consent_broker(settings, provider, Delivery(SERVICE), engine)  # for AsyncAPI
     return app
+
+
+async def _follow_logs(
+    settings: Settings, provider: TracerProvider, engine: AsyncEngine, clock: Clock, health: Health
+) -> None:
+    """What writes make. With a delivery of its own: the ledger's has the ledger's producer."""
+    delivery = Delivery(SERVICE, now=clock.now)
+    await consume(settings, delivery, lambda: subscribers.consent_broker(settings, provider, delivery, engine), health)
 
 
 def _sign(tasks: Tasks, settings: Settings, engine: AsyncEngine, signer: Signer, clock: Clock, health: Health) -> None:
@@ -103,11 +115,6 @@ def _sign(tasks: Tasks, settings: Settings, engine: AsyncEngine, signer: Signer,
     tasks.start("checkpoints", signing.run())
     if settings.witness_url is not None and settings.witness_key is not None:
         tasks.start("witness", Witness(engine, clock, settings.witness_url, settings.witness_key).run())
-
-
-def declare(settings: Settings, provider: TracerProvider) -> KafkaBroker:
-    """For AsyncAPI: what consent publishes. Never started: relay and leader publish, and consumers are batches."""
-    return kafka.declare(make_broker(settings, provider), messages.PUBLISHED)
 
 
 def set_up_logs(settings: Settings) -> None:

@@ -10,6 +10,7 @@ EVENTS = "consent.events.v1"
 ACCESS = "gateway.access.v1"
 DIRECTORY = "directory.state.v1"
 CHECKPOINTS = "consent.checkpoints.v1"
+LOGBOOK = "logbook.events.v1"
 
 REQUESTED = "consent.requested.v1"
 GRANTED = "consent.granted.v1"
@@ -24,6 +25,12 @@ CHECKPOINT_SIGNED = "consent.checkpoint-signed.v1"
 LOOKED = "access.recorded.v1"
 HELD_BACK = "access.held-back.v1"
 DIRECTORY_CHANGED = "directory.state.v1"
+CHANGES = (
+    "log.opened.v1", "log.level-changed.v1", "holder.changed.v1", "goal.set.v1", "measure.planned.v1",
+    "measure.started.v1", "measure.accepted.v1", "measure.evaluated.v1", "entry.added.v1", "highlight.added.v1",
+    "meeting.planned.v1", "meeting.moved.v1", "meeting.called-off.v1",
+)  # fmt: skip
+"""What happens in a log."""
 
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 Id = Annotated[str, Field(pattern=_UUID)]
@@ -275,6 +282,19 @@ class DirectoryState(_Slice):
     id: Slug
 
 
+class LogChanged(_Slice):
+    """Any event of the logbook: which item of whose log, of which category (None: the log itself), and by which write.
+
+    record: the write's access record; None: an event from before that was said.
+    """
+
+    subject: Id
+    item: Id
+    category: Slug | None
+    at: Moment
+    record: Slug | None = None
+
+
 class PublishedCheckpoint(_Slice):
     """consent.checkpoint-signed.v1, read back at the start: the database must not be older than what was published."""
 
@@ -285,5 +305,6 @@ CONSUMED: dict[str, dict[str, type[BaseModel]]] = {
     ACCESS: {LOOKED: AccessRecorded, HELD_BACK: AccessHeldBack},
     DIRECTORY: {DIRECTORY_CHANGED: DirectoryState},
     CHECKPOINTS: {CHECKPOINT_SIGNED: PublishedCheckpoint},
+    LOGBOOK: dict.fromkeys(CHANGES, LogChanged),
 }
 """Topic, type, and the slice that is relied on."""

@@ -1,4 +1,4 @@
-"""Topic to handler: access records into the ledger, and the directory's state. Both in batches on plain aiokafka."""
+"""Topic to handler: looks and the directory's state in batches on plain aiokafka, the logbook's events one by one."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,10 @@ from typing import Any, TypeAlias
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
+from faststream.kafka import KafkaBroker, KafkaMessage, KafkaRouter
+from faststream.kafka.subscriber.usecase import DefaultSubscriber
 from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,16 +21,29 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chassis import tracing
 from chassis.causes import PartFailure, caused_by_a_part
 from chassis.clock import Clock
+from chassis.consuming import event_of
 from chassis.delivery import Delivery
 from chassis.events import BadEvent, Event, decode
 from chassis.health import Health
-from chassis.kafka import from_beginning, make_consumer, make_producer, partitions_of
+from chassis.kafka import (
+    declare,
+    from_beginning,
+    make_broker,
+    make_consumer,
+    make_producer,
+    make_router,
+    partitions_of,
+    subscription,
+)
 from chassis.settings import Settings
 from consent import messages
-from consent.handlers import directory, ledger
+from consent.handlers import directory, ledger, made
 from consent.model.ledger import NotCanonical, Pseudonyms, check
 
 GROUP = "consent"
+MADE = "consent-made"
+"""The group of the typed handlers. A replica is one static member of a group, and in `GROUP` that is the ledger's
+consumer: a second one under the same name would put it out."""
 LEDGER = "ledger"
 DIRECTORY = "directory"
 _BATCH = 1_000
@@ -273,6 +289,38 @@ def to_entry(record: Raw) -> directory.Entry | None:
         _log.error("a directory record cannot be read", extra={"partition": record.partition, "offset": record.offset})
         return directory.Entry(kind, id_, 0, None)
     return directory.Entry(kind, id_, found.version, event.data)
+
+
+def consent_broker(
+    settings: Settings, provider: TracerProvider, delivery: Delivery, engine: AsyncEngine
+) -> KafkaBroker:
+    """A fresh broker with the typed handlers. What it is said to publish is for AsyncAPI: relay and leader do it."""
+    broker = make_broker(settings, provider, [delivery])
+    broker.include_router(made_router(settings, engine))
+    return declare(broker, messages.PUBLISHED)
+
+
+def made_router(settings: Settings, engine: AsyncEngine) -> KafkaRouter:
+    """What writes made or changed, from logbook.events.v1. A router serves one broker."""
+    router = make_router()
+    take: DefaultSubscriber = router.subscriber(
+        messages.LOGBOOK, title=messages.LOGBOOK, **subscription(settings, MADE)
+    )
+
+    @take(filter=_is_change)
+    async def log_changed(body: messages.LogChanged, message: KafkaMessage) -> None:
+        async with engine.begin() as conn:
+            await made.take(conn, event_of(message), body)
+
+    @take
+    async def unknown(message: KafkaMessage) -> None:
+        """A type that came later than this code."""
+
+    return router
+
+
+def _is_change(message: KafkaMessage) -> bool:
+    return message.headers.get("ce_type") in messages.CHANGES
 
 
 async def _for_ever(part: str, health: Health, session: Callable[[Callable[[], None]], Any]) -> None:

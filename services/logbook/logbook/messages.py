@@ -38,6 +38,7 @@ class _Published(BaseModel):
 
 _SUBJECT, _LOG = "7d0e4b1c-52e4-4a53-9d3b-0c8d5f6f2a10", "5b0f6d0e-2c7a-4a49-8d15-6a3e9c1b7f24"
 _ITEM = "9c1e2f3a-4b5d-4c6e-8f70-a1b2c3d4e5f6"
+_RECORD = "7a0c5f4e-3b43-4c1e-8d55-5d3b2f0c9e21"
 
 
 def _example(item: str = _ITEM, category: str | None = "school") -> ConfigDict:
@@ -49,6 +50,7 @@ def _example(item: str = _ITEM, category: str | None = "school") -> ConfigDict:
         "category": category,
         "actor": actor,
         "at": "2026-03-02T12:00:00.000Z",
+        "record": _RECORD,
     }
     return ConfigDict(json_schema_extra={"examples": [fields]})
 
@@ -65,6 +67,7 @@ class LogbookEvent(_Published):
     """Something happened in a log. It points, and carries no content: what it was is fetched under a permit.
 
     item: what can be fetched as /items/<item>; for events without a category it is the log itself.
+    record: the access record of the write that it comes of, for who reads the ledger. It never leaves our own services.
     """
 
     subject: Id
@@ -73,6 +76,7 @@ class LogbookEvent(_Published):
     category: Slug | None
     actor: EventActor
     at: str
+    record: Id | None = None
 
 
 class LogOpened(LogbookEvent):

@@ -1,4 +1,4 @@
-"""Step 7: the youth sees every look and every refusal; a guardian sees those that the table lets them."""
+"""Step 7: the youth sees every look, every refusal and what each write made; a guardian what the table lets them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from story.cast import NURSE_SERVICE, POLICE_SERVICE, SCHOOL_SERVICE, Story
 from story.narrative import UnexpectedError, expect, expect_true
+from story.steps.log import all_items
 from story.steps.verifying import the_list_is_verified
 
 HIDDEN_FROM_GUARDIANS = frozenset({"participants", "police", "child-welfare", "substance-use"})
@@ -31,7 +32,50 @@ async def looks_are_shown(story: Story) -> None:
         expect(f"categories the {who} may not know of", set(), shown & HIDDEN_FROM_GUARDIANS)
         expect_true(f"the {who}'s list is cut", len(theirs) < len(await all_looks(story, "youth")))
         story.say(f"The {who} is shown {len(theirs)} of them, without who takes part.")
+    await what_was_made_is_shown(story)
     await the_list_is_verified(story)
+
+
+async def what_was_made_is_shown(story: Story) -> None:
+    """What stands in the log since step 3, the youth finds at the write that made it; nobody is told of more."""
+    written = {
+        story.items["goal"]: ("goal-set", NURSE_SERVICE), story.items["measure"]: ("measure-planned", NURSE_SERVICE),
+        story.items["school"]: ("entry-added", NURSE_SERVICE), story.items["health"]: ("entry-added", NURSE_SERVICE),
+        story.items["highlight"]: ("highlight-added", "person"),
+    }  # fmt: skip
+    found = await made_until(story, "youth", set(written))
+    expect("what the youth finds at the writes of step 3", written, {item: found.get(item) for item in written})
+    read = [one["made"] for one in await all_looks(story, "youth") if one["action"] != "contribute"]
+    expect_true("no read has made anything", not any(read))
+    highlight = await story["youth"].get(story.subject("youth", f"items/{story.items['highlight']}"))
+    expect("the item at the youth's own write", story.items["highlight"], highlight["id"])
+    for who in ("mother", "father"):
+        theirs = {item for item in await made(story, who) if item is not None}
+        seen = {one["id"] for one in await all_items(story, who)}
+        expect(f"items that the {who} is told of and may not see", set(), theirs - seen)
+    story.say("At each write the youth sees what it made: the goal, the measure, both entries and the own highlight.")
+
+
+async def made_until(
+    story: Story, who: str, items: set[str], seconds: float = 40.0
+) -> dict[str | None, tuple[str, str]]:
+    """What was made, once these items are in it: it comes on the bus a moment after the look."""
+    found: dict[str | None, tuple[str, str]] = {}
+    for _ in range(int(seconds / 0.3)):
+        found = await made(story, who)
+        if items <= found.keys():
+            break
+        await asyncio.sleep(0.3)
+    return found
+
+
+async def made(story: Story, who: str) -> dict[str | None, tuple[str, str]]:
+    """By item (None: the log itself), as the list tells it: what first happened to it, and in whose name."""
+    found: dict[str | None, tuple[str, str]] = {}
+    for one in await all_looks(story, who, "&action=contribute"):  # the newest first: the oldest stays
+        for each in one["made"]:
+            found[each["item"]] = each["what"], ", ".join(services(one)) or acted_by(one)
+    return found
 
 
 async def looks_until(story: Story, who: str, seconds: float = 40.0) -> list[dict[str, Any]]:
@@ -55,12 +99,12 @@ async def looks_until(story: Story, who: str, seconds: float = 40.0) -> list[dic
     raise UnexpectedError(f"looks that were made are not shown to the youth; shown are {counted}")
 
 
-async def all_looks(story: Story, who: str) -> list[dict[str, Any]]:
-    """All pages of the list."""
+async def all_looks(story: Story, who: str, query: str = "") -> list[dict[str, Any]]:
+    """All pages of the list, or of a part of it."""
     found: list[dict[str, Any]] = []
     cursor = ""
     while True:
-        page = await story[who].get(story.subject(who, f"looks?limit=100{cursor}"))
+        page = await story[who].get(story.subject(who, f"looks?limit=100{query}{cursor}"))
         found += page["items"]
         if page["next"] is None:
             return found

@@ -73,11 +73,21 @@ class _Look(BaseModel):
     held_back: str | None
 
 
+class Made(BaseModel):
+    """What a write made or changed. `what`: `entry-added`, `goal-set`, `measure-started`, `log-opened` and so on; new
+    words may come. `item`: to be had as `/subjects/{subject}/items/{item}`; None: the log itself."""
+
+    what: str
+    item: str | None
+
+
 class LookView(_Look):
     """One look or one refusal. `held_back`: why the answer did not leave after all. `text`: all of it in plain words,
-    in the reader's language."""
+    in the reader's language. `made`: what a write made or changed, as far as the reader may know; it comes a moment
+    after the look, and a repetition of a write has made nothing."""
 
     text: str
+    made: list[Made]
     question: QuestionView | None
 
 

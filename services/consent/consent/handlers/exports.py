@@ -31,11 +31,11 @@ _SPREADSHEET = (
     ("time", "at"), ("services", "actor.services"), ("role", "actor.role"), ("agency", "actor.agency"),
     ("who", "actor.kind"), ("route", "route"), ("action", "action"), ("categories", "categories"),
     ("purpose", "purpose"), ("basis", "basis"), ("grants", "grants"), ("outcome", "outcome"), ("reason", "reason"),
-    ("held_back", "held_back"), ("count", "count"), ("text", "text"), ("question", "question.text"),
-    ("answer", "question.answer"), ("id", "id"),
+    ("held_back", "held_back"), ("count", "count"), ("text", "text"), ("made", "made.what"), ("items", "made.item"),
+    ("question", "question.text"), ("answer", "question.answer"), ("id", "id"),
 )  # fmt: skip
 _AUDIT = (("subject", "subject"), ("actor", "actor.id"))
-_NOT_FOR_AUDIT = frozenset({"text", "question", "answer"})
+_NOT_FOR_AUDIT = frozenset({"text", "made", "items", "question", "answer"})
 
 
 @dataclass(frozen=True, slots=True)

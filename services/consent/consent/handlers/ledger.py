@@ -84,9 +84,10 @@ async def append(conn: AsyncConnection, names: Pseudonyms, records: Sequence[Rec
 async def erase(conn: AsyncConnection, names: Pseudonyms, subject: str) -> int:
     """Destroy what the ledger says about somebody: content, salts and ids; returns how many records.
 
-    The leaves stay, and with them the tree and everybody's proofs. Record ids stay as well: without them a record that
-    comes again would be taken for a new one.
+    What writes made goes with it. The leaves stay, and with them the tree and everybody's proofs. Record ids stay as
+    well: without them a record that comes again would be taken for a new one.
     """
+    await storage.forget_made(conn, subject)
     return await storage.erase_chain(conn, names.of(subject))
 
 

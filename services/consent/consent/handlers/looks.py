@@ -14,7 +14,7 @@ from consent.handlers.tables import current_words
 from consent.model import looks as rules
 from consent.model.errors import Unseen
 from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES
-from consent.model.looks import Told, Wanted
+from consent.model.looks import Effect, Told, Wanted
 from consent.model.words import Known, Who, Words, pick
 from consent.storage import LookRow, Names, QuestionRow
 
@@ -47,13 +47,15 @@ class Reader:
         """The grants that this reader may know of."""
         return self.told if self.known is None else {id_: self.told[id_] for id_ in self.known if id_ in self.told}
 
-    def shown(self, row: LookRow) -> dict[str, Any]:
-        """The look as this reader is shown it."""
+    def shown(self, row: LookRow, made: Mapping[str, Sequence[Effect]]) -> dict[str, Any]:
+        """The look as this reader is shown it. made: by look, what it made or changed."""
         look = rules.item(row.canonical, row.held, row.actor)
+        effects = made.get(look["id"], ())
         if self.is_subject or (row.actor is not None and row.actor == self.actor.id):
-            return rules.narrowed(look, self.told, strict=False)
+            return {**rules.narrowed(look, self.told, strict=False), "made": rules.made(effects)}
         known = self.may_know()
-        return rules.cut(rules.narrowed(look, known, strict=self.known is not None), self.allowed, known)
+        left = rules.cut(rules.narrowed(look, known, strict=self.known is not None), self.allowed, known)
+        return {**left, "made": rules.made(effects, look["categories"], left["categories"])}
 
 
 async def reader_of(conn: AsyncConnection, permit: Permit, actor: Actor) -> Reader:
@@ -80,8 +82,9 @@ async def looks(
     """Looks at the subject as this reader is shown them. A filter looks only at what is shown (see `Reader`)."""
     reader = await reader_of(conn, permit, actor)
     rows = await _rows(conn, reader, wanted, before, limit + 1)
+    made = await storage.made_by(conn, reader.subject, [row.id for row in rows[:limit]])
     words = await words_for(conn, actor, wishes)
-    items = await _dressed(conn, keys, reader, [reader.shown(row) for row in rows[:limit]], words)
+    items = await _dressed(conn, keys, reader, [reader.shown(row, made) for row in rows[:limit]], words)
     return Page(items, items[-1]["id"] if len(rows) > limit else None, words)
 
 
@@ -91,7 +94,7 @@ async def look(conn: AsyncConnection, permit: Permit, actor: Actor, id_: str) ->
     rows = await _rows(conn, reader, Wanted(), None, 1, only=id_)
     if not rows:
         raise Unseen
-    return reader.shown(rows[0])
+    return reader.shown(rows[0], {})
 
 
 async def _rows(

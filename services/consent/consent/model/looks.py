@@ -1,7 +1,7 @@
 """Looks as they are shown: made of the ledger's records, narrowed and cut for each reader; and what is asked for."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -32,6 +32,15 @@ class Told:
     recipient: str
     categories: frozenset[str]
     begins: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a write made or changed: the event's type, the item (None: the log itself) and the item's category."""
+
+    type: str
+    item: str | None
+    category: str | None
 
 
 def item(canonical: bytes, held: bytes | None, actor: str | None) -> dict[str, Any]:
@@ -79,3 +88,19 @@ def cut(look: dict[str, Any], allowed: frozenset[str], told: Mapping[str, Told])
         "categories": [category for category in look["categories"] if category in allowed],
         "grants": [id_ for id_ in look["grants"] if id_ in told and told[id_].categories & allowed],
     }
+
+
+def made(
+    effects: Sequence[Effect], touched: Sequence[str] | None = None, left: Sequence[str] = ()
+) -> list[dict[str, str | None]]:
+    """What a look made or changed, as it is told.
+
+    touched, left: the look's categories before and after its cut; None: it is shown whole. Of a look that was cut, only
+    items of the categories that are left are told, and nothing of the log itself: it belongs to all of them.
+    """
+    whole = touched is None or set(touched) <= set(left)
+    return [
+        {"what": effect.type.rpartition(".")[0].replace(".", "-"), "item": effect.item}
+        for effect in effects
+        if touched is None or (whole if effect.category is None else effect.category in left)
+    ]

@@ -14,8 +14,9 @@ from consent.storage.tables import directory_entry, grants, ledger
 
 @dataclass(frozen=True, slots=True)
 class LookRow:
-    """A look: its record, that which took it back if there is one, and the actor's own id."""
+    """A look: its id and record, the record that took it back if there is one, and the actor's own id."""
 
+    id: str
     canonical: bytes
     held: bytes | None
     actor: str | None
@@ -70,7 +71,7 @@ async def looks(
     under one of the grants `known` (None: whatever the grant). told: every grant by consent of the subject.
     only: this look alone.
     """
-    query = select(ledger.c.canonical, _held_back().label("held"), ledger.c.actor).where(
+    query = select(ledger.c.id, ledger.c.canonical, _held_back().label("held"), ledger.c.actor).where(
         ledger.c.subject == subject, *_looks_asked_for(wanted)
     )
     if reader is not None:
@@ -88,7 +89,7 @@ async def looks(
         place = select(last.c.sequence).where(last.c.id == before, last.c.subject == subject).scalar_subquery()
         query = query.where(ledger.c.sequence < place)
     rows = await conn.execute(query.order_by(ledger.c.sequence.desc()).limit(limit))
-    return [LookRow(row.canonical, row.held, row.actor) for row in rows]
+    return [LookRow(row.id, row.canonical, row.held, row.actor) for row in rows]
 
 
 def _held_back() -> Any:
@@ -130,9 +131,9 @@ async def looks_of_all(
     conn: AsyncConnection, wanted: Wanted, *, subject: str | None, before: tuple[datetime, str] | None, limit: int
 ) -> list[LookOf]:
     """Looks at anybody, or at one subject, the newest first, older than `before` (time and id)."""
-    query = select(ledger.c.canonical, _held_back().label("held"), ledger.c.actor, ledger.c.subject, ledger.c.at).where(
-        *_looks_asked_for(wanted)
-    )
+    query = select(
+        ledger.c.id, ledger.c.canonical, _held_back().label("held"), ledger.c.actor, ledger.c.subject, ledger.c.at
+    ).where(*_looks_asked_for(wanted))
     if subject is not None:
         query = query.where(ledger.c.subject == subject)
     if wanted.service is not None:
@@ -140,7 +141,7 @@ async def looks_of_all(
     if before is not None:
         query = query.where(tuple_(ledger.c.at, ledger.c.id) < before)
     rows = await conn.execute(query.order_by(ledger.c.at.desc(), ledger.c.id.desc()).limit(limit))
-    return [LookOf(LookRow(row.canonical, row.held, row.actor), row.subject, row.at) for row in rows]
+    return [LookOf(LookRow(row.id, row.canonical, row.held, row.actor), row.subject, row.at) for row in rows]
 
 
 _COUNTS = text(

@@ -26,10 +26,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from chassis.idempotency import idempotency_table
+from chassis.inbox import inbox_table
 from chassis.outbox import outbox_table
 
 metadata = MetaData()
 outbox = outbox_table(metadata)
+inbox = inbox_table(metadata)
 idempotency = idempotency_table(metadata)
 
 
@@ -251,6 +253,21 @@ question = Table(
     Index("question_of_service", "service", text("asked_at DESC"), text("id DESC")),
 )  # fmt: skip
 """What somebody asks a service about a look, and its answer; both texts are sealed with the subject's key."""
+
+made = Table(
+    "made", metadata,
+    Column("event", String(64), primary_key=True),
+    Column("record", String(64), nullable=False),
+    Column("subject", _id(), nullable=False),
+    Column("item", _id()),
+    Column("category", String(64)),
+    Column("type", String(64), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    _time("at"),
+    Index("made_by", "subject", "record", "number"),
+)  # fmt: skip
+"""What a write made or changed, as the logbook's event says: ids and codes. record: the write's access record, which
+may come later or never. item None: the log itself. No part of what the ledger proves; erasure takes it away."""
 
 ledger_tree = Table(
     "ledger_tree", metadata,

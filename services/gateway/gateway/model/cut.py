@@ -153,7 +153,8 @@ class _Counter:
         left = item["categories"] = self.permitted.spoken_of(item, several)
         if left and len(left) < len(several):
             self.dropped += 1
-            item.pop("text", None)  # a sentence made of all of them
+            for name in ("text", "made"):  # a sentence, and what a write made: of all of them
+                item.pop(name, None)
         return bool(left)
 
 

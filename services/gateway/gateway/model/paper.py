@@ -86,15 +86,21 @@ def _place(column: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def cell(item: Mapping[str, Any], place: Sequence[str]) -> str:
-    """What is held at a place (`actor`, `services`), as text: lists with commas, nothing for what is not there."""
+    """What is held at a place (`actor`, `services`), as text: lists with commas, nothing for what is not there.
+
+    Of a list of objects: what each holds there.
+    """
     value: Any = item
     for name in place:
-        value = value.get(name) if type(value) is dict else None
+        if type(value) is list:
+            value = [one.get(name) for one in value if type(one) is dict]
+        else:
+            value = value.get(name) if type(value) is dict else None
     if type(value) is str:
         return value
     if value is None:
         return ""
-    return ", ".join([str(one) for one in value]) if type(value) is list else str(value)
+    return ", ".join(["" if one is None else str(one) for one in value]) if type(value) is list else str(value)
 
 
 def _page(paper: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> bytes:

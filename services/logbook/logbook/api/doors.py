@@ -86,7 +86,9 @@ class Writing:
 
     def _work(self, conn: AsyncConnection, service: str | None) -> Work:
         parts, signed = self.parts, self.signed
-        return Work(conn, parts.keys, self.permit, signed.actor, parts.clock.now(), lambda: str(uuid4()), service)
+        return Work(
+            conn, parts.keys, self.permit, signed.actor, parts.clock.now(), lambda: str(uuid4()), service, signed.record
+        )  # fmt: skip
 
 
 def reading(parts: Parts) -> Callable[..., Awaitable[Reading]]:

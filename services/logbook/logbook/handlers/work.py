@@ -21,7 +21,10 @@ TITLE, TEXT, PLACE = "item.title", "item.text", "item.place"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One contribution: its transaction, its permit, who acts (and for which service, where it was said), and when."""
+    """One contribution: its transaction, its permit, who acts (and for which service, where it was said), and when.
+
+    record: the id of its access record, which its events carry.
+    """
 
     conn: AsyncConnection
     keys: SubjectKeys
@@ -30,6 +33,7 @@ class Work:
     now: datetime
     new_id: Callable[[], str]
     for_service: str | None = None
+    record: str | None = None
 
     @property
     def subject(self) -> str:
@@ -88,6 +92,7 @@ class Work:
                 "category": None if about is None else about.category,
                 "actor": {"kind": by.kind, "id": by.id, "services": [by.service] if by.service else []},
                 "at": rfc3339(self.now),
+                "record": self.record,
             }
         )
         return new_event(SERVICE, kind, self.subject, data.model_dump(), self.now, version=number)
