@@ -153,6 +153,20 @@ def test_ahead_is_whom_the_topic_knows_a_newer_version_of() -> None:
     assert topics.ahead({"s": 1}) == ["s", "t"]
 
 
+def test_what_was_published_is_required_after_the_grace_though_it_was_not_read_back() -> None:
+    horizon, topics = leading()
+    topics.published(P, 5, 1.0)
+    horizon.reported("g", {P: (1, 5), Q: (1, 1)})
+    assert horizon.lease("g", 1.0 + GRACE_SECONDS - 0.01) == LEASE_SECONDS
+    assert horizon.lease("g", 1.0 + GRACE_SECONDS) == 0.0
+    topics.learn(P, 3, 2.0)  # what is read later, and lies before it, asks for nothing more and nothing less
+    topics.learn(P, 5, 3.0, "s", 2)
+    assert topics.settled(P, 3.0) == topics.settled(P, 9.0) == 6
+    assert topics.ends[P] == 6
+    horizon.reported("g", {P: (1, 6)})
+    assert horizon.lease("g", 9.0) == LEASE_SECONDS
+
+
 def test_settled_is_behind_every_record_older_than_the_grace_and_before_every_younger_one() -> None:
     topics = Topics()
     assert topics.settled(P, 1.0) == 0

@@ -82,6 +82,7 @@ WIRE = Size("messages", leaders=1, messages=True, beats=2)
 AGAIN = Size("withdrawn and granted anew", leaders=1, changes=(2,))
 THRICE = Size("withdrawn, granted, withdrawn", leaders=1, changes=(3,))
 HOLES = Size("compaction", leaders=1, compaction=True, fillers=1, changes=(2,))
+QUICK = Size("compaction, long ticks", leaders=1, compaction=True, fillers=1, changes=(2,), tick=7.5, lag=1)
 RELAY = Size("an old relay and compaction", leaders=1, compaction=True, relays=1)
 FINE = Size("finer time", leaders=1, tick=1.25, gateway_rate=0.9, leader_rate=1.1)
 
@@ -145,6 +146,11 @@ BREAKS = [
         TWO,
     ),
     Break("compaction does not wait", Rules(compaction_lag=False), HOLES),
+    Break(
+        "a leader requires only what it has read back, and compaction takes what was told",
+        Rules(counts_published=False),
+        QUICK,
+    ),
     Break("what only the database has is not published at a take-over", Rules(publishes_again=False), TWO, UNCONFIRMED),
     Break(
         "a leader knows only of its own publications, and repeats none",

@@ -69,10 +69,11 @@ class Leading(States):
 
     def _publishes(self, s: State, i: int, k: int, payload: int) -> Iterator[Step]:
         versions, told, epoch, fence, *rest = self.databases.values[s[0]]
-        number = self.leaders.holds(s[2 + i], k, 0)
         if fence != i and self.rules.fences:
             yield ("fenced off", i), self._set(s, 2 + i, self.leaders.drops(s[2 + i], k)), None
             return
+        # In one step: whoever publishes has its answer within a deadline, or leads no longer.
+        number = self.leaders.published(s[2 + i], k, len(self.topics.values[s[1]][k]))
         after = self._set(self._append(s, k, payload), 2 + i, number)
         early = not self.rules.tells_when_confirmed or (not self.rules.counts_grants and payload % 2 == 1)
         if early and payload > told[k]:

@@ -16,7 +16,6 @@ from tests.protocol.frozen import (
 from tests.protocol.rules import Rules
 
 HOLE, FILLER = None, 0  # other records: a version, or minus an epoch for a barrier
-LAG = 3  # ticks; the least that is longer than a lease and the grace
 
 Logs = tuple[tuple[tuple[int | None, int], ...], ...]
 """Of each partition its records: what and how old in ticks."""
@@ -104,6 +103,14 @@ class Leaders:
         value = self.all.values[number]
         sent = max(value[4][k], 0 if payload else value[3][k])
         return self.all.number((*value[:3], _with(value[3], k, payload), _with(value[4], k, sent)))
+
+    @remembered
+    def published(self, number: int, k: int, offset: int) -> int:
+        """What it had in its hands is on the topic."""
+        value, horizon = self._thawed(self.holds(number, k, 0))
+        if self._rules.counts_published:
+            horizon._topics.published(self._partitions[k], offset, NOW)
+        return self._frozen(value, horizon)
 
     @remembered
     def drops(self, number: int, k: int) -> int:
@@ -242,4 +249,4 @@ def _with(values: tuple[int, ...], at: int, new: int) -> tuple[int, ...]:
     return (*values[:at], new, *values[at + 1 :])
 
 
-__all__ = ["FILLER", "HOLE", "LAG", "LEASE_SECONDS", "Gateways", "Leaders", "Logs", "following"]
+__all__ = ["FILLER", "HOLE", "LEASE_SECONDS", "Gateways", "Leaders", "Logs", "following"]

@@ -22,6 +22,7 @@ class Rules:
     reads_after_fence: bool = True  # the state that is published
     publishes_again: bool = True  # at take-over, what the database has and the topic has not
     learns_from_topic: bool = True  # or only of its own publications
+    counts_published: bool = True  # what the leader has published is required of gateways, read back or not
     counts_grants: bool = True  # a record that gives more is waited for as well
     tabled_before_answer: bool = True
     tells_when_confirmed: bool = True  # "published" otherwise
@@ -62,6 +63,7 @@ class Size:
     leader_rate: float = 1.0
     drifts: bool = False  # both rates are chosen anew at every tick
     compaction: bool = False
+    lag: int = 3  # of compaction, in ticks; the least that is longer than a lease and the grace
     fillers: int = 0  # records of a subject that is not looked at
     begins: int = 1  # the version that everybody knows of at first
     restores: int = 0  # of the database, to version 1

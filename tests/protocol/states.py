@@ -6,7 +6,7 @@ from typing import Any
 from chassis.permit import Cell, Permit
 from gateway.model.decide import Refusal
 from tests.protocol.frozen import Interned
-from tests.protocol.parts import LAG, Gateways, Leaders, following
+from tests.protocol.parts import Gateways, Leaders, following
 from tests.protocol.rules import Rules, Size
 
 State = tuple[int, ...]
@@ -53,7 +53,7 @@ class States:
         changes = (*size.changes, *(0 for _ in range(size.subjects - len(size.changes))))
         left = (size.repeats, size.fillers, size.restores, size.stops, size.relays)
         database = (versions, versions, 1, 0, changes, left)
-        topics = tuple(((size.begins, LAG), (-1, LAG)) for _ in range(size.subjects))
+        topics = tuple(((size.begins, size.lag), (-1, size.lag)) for _ in range(size.subjects))
         leader = self.leaders.fenced(self.leaders.taken(1), topics)
         names = [self.gateways.starts(self._name(j, 0), size.restarts) for j in range(size.gateways)]
         return (

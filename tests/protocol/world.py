@@ -9,7 +9,7 @@ from typing import Any
 from consent.model.horizon import LEASE_SECONDS
 from tests.protocol.answering import Answering
 from tests.protocol.leading import Leading, stale_ends
-from tests.protocol.parts import FILLER, HOLE, LAG
+from tests.protocol.parts import FILLER, HOLE
 from tests.protocol.states import (
     FILLERS,
     LEAVING,
@@ -84,7 +84,9 @@ class World(Leading, Answering):
             fewer = self.databases.number((*database, less(left, RELAYS)))
             yield ("relays", 1), self._append(self._set(s, 0, fewer), 0, 1), None
         if self.size.compaction:
-            for k, offset, logs in compactions(self.topics.values[s[1]], LAG if self.rules.compaction_lag else 0):
+            for k, offset, logs in compactions(
+                self.topics.values[s[1]], self.size.lag if self.rules.compaction_lag else 0
+            ):
                 yield ("compacts", k, offset), self._set(s, 1, self.topics.number(logs)), None
 
     def _later(self, s: State, gateway_rate: float, leader_rate: float) -> State:
@@ -110,7 +112,7 @@ class World(Leading, Answering):
                     more = self.leaders.ticks(more, tick * leader_rate, alive)
                 after[at] = self.beats.number((stage, i, older, name, more))
         if self.size.compaction and self.rules.compaction_lag:
-            logs = tuple(tuple((r, min(age + 1, LAG)) for r, age in log) for log in self.topics.values[s[1]])
+            logs = tuple(tuple((r, min(age + 1, self.size.lag)) for r, age in log) for log in self.topics.values[s[1]])
             after[1] = self.topics.number(logs)
         return tuple(after)
 
@@ -121,5 +123,5 @@ def compactions(logs: Any, lag: int) -> Iterator[tuple[int, int, Any]]:
         old = [at for at, (record, age) in enumerate(log) if record is not HOLE and record != FILLER and age >= lag]
         for at in old:
             if any(later > at and (log[later][0] > 0) == (log[at][0] > 0) for later in old):
-                hollow = (*log[:at], (HOLE, LAG), *log[at + 1 :])
+                hollow = (*log[:at], (HOLE, log[at][1]), *log[at + 1 :])
                 yield k, at, (*logs[:k], hollow, *logs[k + 1 :])

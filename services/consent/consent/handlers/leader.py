@@ -243,13 +243,17 @@ class Leader:
         async with self._engine.connect() as conn:
             await conn.execution_options(isolation_level="REPEATABLE READ")
             found = [await state.state_of(conn, subject, self._clock.now()) for subject in subjects]
+        sent = []
         async with asyncio.timeout(_DEADLINE), producer.transaction():
             for body in found:
                 event = events.new_event(
                     "consent", SUBJECTS, body["subject"], body, self._clock.now(), version=body["version"]
                 )
-                await producer.send(SUBJECTS, events.value(event), event.key.encode(), headers=events.headers(event))
-        for body in found:
+                value, headers = events.value(event), events.headers(event)
+                sent.append(await producer.send(SUBJECTS, value, event.key.encode(), headers=headers))
+        for body, record in zip(found, sent, strict=True):
+            place = await record  # at once: the transaction is committed
+            self._topics.published(f"{SUBJECTS}:{place.partition}", place.offset, lease_now())
             self._published[body["subject"]] = body["version"]
 
     async def _confirm_changes(self, horizon: Horizon) -> None:

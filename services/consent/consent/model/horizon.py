@@ -34,7 +34,7 @@ class Pending:
 
 
 class Topics:
-    """What the state topics hold, learned by reading them: leader and standby alike."""
+    """What the state topics hold, learned by reading them, leader and standby alike, and from what was published."""
 
     def __init__(self) -> None:
         self.places: dict[str, Place] = {}
@@ -46,12 +46,24 @@ class Topics:
     ) -> None:
         """A record was read at `now`. A subject's place moves only to a higher version."""
         self.ends[partition] = offset + 1
-        self._recent.setdefault(partition, deque()).append((now, offset + 1))
-        self._drop_old(partition, now)
+        self._known(partition, offset + 1, now)
         if subject is not None:
             known = self.places.get(subject)
             if known is None or version > known.version:
                 self.places[subject] = Place(version, partition, offset)
+
+    def published(self, partition: Partition, offset: int, now: float) -> None:
+        """A record of our own is there, whether or not it was read back yet.
+
+        It may let compaction take an earlier one away: whoever had not read that must have read this.
+        """
+        self._known(partition, offset + 1, now)
+
+    def _known(self, partition: Partition, position: int, now: float) -> None:
+        recent = self._recent.setdefault(partition, deque())
+        if not recent or position > recent[-1][1]:
+            recent.append((now, position))
+        self._drop_old(partition, now)
 
     def behind(self, database: Mapping[str, int], sent: Mapping[str, int] | None = None) -> list[str]:
         """Subjects whose newest record is older than the database says; `sent` versions are on their way already."""
@@ -69,8 +81,8 @@ class Topics:
         return place.version if place else 0
 
     def settled(self, partition: Partition, now: float) -> int:
-        """The position behind every record that was learned longer ago than the grace."""
-        if partition not in self._recent:
+        """The position behind every record that is known for longer than the grace."""
+        if not self._recent.get(partition):
             return 0
         self._drop_old(partition, now)
         learned, position = self._recent[partition][0]
