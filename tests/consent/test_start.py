@@ -5,30 +5,26 @@ from pathlib import Path
 
 import pytest
 
-import consent.handlers.tables as tables
 from consent import __main__ as program
 from consent.app import create_app
-from consent.model.texts import TextsInvalid
+from consent.model.text_files import TextsInvalid
 from tests.consent.callers import settings_for
+from tests.consent.writing import DRAFT, approved, folder, written
 
 DATABASE = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
-
-
-def approved(folder: Path) -> Path:
-    """The packaged texts, the one in bokmål approved."""
-    text = (Path(tables.__file__).parents[1] / "data" / "texts.toml").read_text()
-    signed = text.replace(
-        'status = "draft"\napproved_by = ""', 'status = "approved"\napproved_by = "Solvik kommune"', 1
-    )
-    file = folder / "texts.toml"
-    file.write_text(signed)
-    return file
 
 
 def test_production_does_not_start_without_an_approved_consent_text(tmp_path: Path) -> None:
     with pytest.raises(TextsInvalid, match="no approved consent text"):
         create_app(settings_for(DATABASE, DATABASE, mode="production"))
-    create_app(settings_for(DATABASE, DATABASE, mode="production", consent_texts=approved(tmp_path)))
+    texts = folder(tmp_path, nb=written("nb", v1=approved()), so=written("so", v1=DRAFT))
+    create_app(settings_for(DATABASE, DATABASE, mode="production", consent_texts=texts))
+
+
+def test_a_file_of_texts_that_cannot_be_read_stops_the_start_by_its_name(tmp_path: Path) -> None:
+    texts = folder(tmp_path, nb=written("nb", v1=DRAFT), so="version = ")
+    with pytest.raises(TextsInvalid, match=r"so\.toml cannot be read"):
+        create_app(settings_for(DATABASE, DATABASE, consent_texts=texts))
 
 
 def test_the_program_says_in_one_sentence_why_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ class Settings(Common):
     """hash_key: look-up hashes of national ids, cursors and idempotency keys. leader_url: this replica's own address.
 
     confirmation_seconds: how long a write waits to be confirmed before it is answered as pending: one lease, and below
-    the gateway's deadline for an inner request. consent_texts: a file in the form of `data/texts.toml` instead of the
+    the gateway's deadline for an inner request. consent_texts: a folder in the form of `data/texts` instead of the
     packaged one. ledger_signing_key, ledger_origin: the seed of the Ed25519 key and the name that the ledger's
     checkpoints are signed with; both stay as long as the database. witness_url, witness_key: who signs them too.
     """

@@ -17,8 +17,9 @@ from consent.handlers.state import content_categories, requests_of, state_of
 from consent.model.errors import Unseen
 from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Category, Law, sights
 from consent.model.requests import Cell, asked_for, progress, state_of_request, visible, waits_for
+from consent.model.texts import Picked
 from consent.model.words import Words
-from consent.storage import GrantRow, Names, RequestRow
+from consent.storage import GrantRow, Names, RequestRow, Service
 
 
 async def cells_shown(conn: AsyncConnection, law: Law, found: RequestRow, person: str, on: date) -> list[Cell]:
@@ -106,17 +107,32 @@ async def _for_asked(
     wishes: Sequence[str], now: datetime,
 ) -> dict[str, Any]:  # fmt: skip
     cells = await cells_shown(conn, office.law, row, person, office.law.day_of(now))
-    known = await storage.person_by_id(conn, person)
-    text = office.texts.pick(known.language if known else None, *wishes)
     services = await storage.services(conn)
-    asker = services[row.asker].name(text.language) if row.asker in services else row.asker
-    shown = {
-        "version": text.version, "language": text.language, "status": text.status,
-        "body": text.body(asker, row.rules.purpose),
-    }  # fmt: skip
+    own, on = await storage.language_of(conn, person), office.law.day_of(now)
+    shown = _text(office.texts.pick(row.rules.purpose, on, own, wishes), row, cells, services)
     mine = [{**cell._asdict(), "answer": spoken[person, cell].said} for cell in cells if (person, cell) in spoken]
     why = await office.registry.keys.open(row.rules.subject, row.why, WHY)
     return {**_base(office.law, row, spoken, grants, cells, now), "why": why, "text": shown, "mine": mine}
+
+
+def _text(picked: Picked, row: RequestRow, cells: Sequence[Cell], services: Mapping[str, Service]) -> dict[str, Any]:
+    """The text as it is to be read or interpreted, and what each service that this reader is asked about does."""
+    text = picked.text
+
+    def name(id_: str) -> str:
+        return services[id_].name(text.language) if id_ in services else id_
+
+    told = {
+        id_: text.about(services[id_].kind if id_ in services else None)
+        for id_ in sorted({cell.service for cell in cells})
+    }
+    return {
+        "version": text.version, "language": text.language, "direction": text.direction, "status": text.status,
+        "way": picked.way, "body": text.body(name(row.asker), row.rules.purpose),
+        "services": [
+            {"service": id_, "name": name(id_), "does": one.does, "uses": one.uses} for id_, one in told.items()
+        ],
+    }  # fmt: skip
 
 
 def _grouped(cells: Iterable[Cell]) -> list[dict[str, Any]]:
