@@ -1,6 +1,7 @@
 """Consent texts: what each must state, which version is shown to whom, and which may be named as evidence."""
 
 import tomllib
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -16,7 +17,7 @@ from consent.model.errors import (
     TextWithdrawn,
 )
 from consent.model.text_files import TextsInvalid, usable
-from consent.model.texts import OTHER, POINTS, Conveyed, concerns
+from consent.model.texts import OTHER, POINTS, Conveyed, Information, concerned
 from tests.consent.writing import DRAFT, SHIPPED, TODAY, VERSION, WITHDRAWN, approved, packaged, read, written
 
 READ, ALOUD = Conveyed("read"), Conveyed("read-aloud", "staff")
@@ -262,18 +263,32 @@ def test_an_answer_without_a_text_in_the_own_language_says_who_interpreted_or_re
 
 def test_a_change_says_which_parts_and_so_which_consents_it_concerns() -> None:
     told = tomllib.loads(written("nb", v1=DRAFT))["text"][0]["services"]["school"]["does"]
-    old = written("nb", (told, "Skolen er et hus."), v1=approved("2025-01-01", "2024-12-01"), v2=approved())
-    found = read(nb=old)
-    changed = found.changed(found.versions["nb"]["v1"], TODAY)
-    assert changed == {"services.school"}
-    assert found.changed(found.versions["nb"]["v2"], TODAY) == frozenset()
-    assert concerns(changed, "follow-up", "school")
-    assert not concerns(changed, "follow-up", "police")
-    assert not concerns(frozenset(), "follow-up", "school")
-    for part in (*POINTS, "purposes.follow-up"):
-        assert concerns(frozenset({part}), "follow-up", "police")
-    assert not concerns(frozenset({"purposes.plan"}), "follow-up", "police")
-    assert concerns(frozenset({"services.other"}), "follow-up", None)
-    gone = read(nb=written("nb", v1=approved()), nn=written("nn", v1=WITHDRAWN))
-    assert gone.changed(gone.versions["nn"]["v1"], TODAY) is None
-    assert concerns(None, "follow-up", "school")
+    nb = written("nb", (told, "Skolen er et hus."), v1=approved("2025-01-01", "2024-12-01"), v2=approved())
+    found = read(nb=nb, nn=written("nn", v1=WITHDRAWN))
+    old, new = found.versions["nb"]["v1"], found.versions["nb"]["v2"]
+    assert found.changed(old, TODAY) == frozenset({"services.school"})
+    assert found.changed(new, TODAY) == frozenset()
+    assert found.changed(found.versions["nn"]["v1"], TODAY) is None
+    assert concerned(old, new, "follow-up", "school")
+    assert not concerned(old, new, "follow-up", "police")
+    assert not concerned(old, new, "follow-up", None)
+    assert not concerned(new, new, "follow-up", "school")
+    assert concerned(old, None, "follow-up", "police")
+    assert concerned(None, new, "follow-up", "police")
+
+
+def test_a_change_of_the_text_itself_or_of_the_purpose_concerns_every_consent_for_it() -> None:
+    texts = usable(packaged(), TODAY, drafts=True)
+    old = texts.pick("follow-up", TODAY, "en").text
+    for point in POINTS:
+        assert concerned(old, replace(old, says={**old.says, point: "Other words."}), "follow-up", "school")
+    other = replace(old, purposes={"follow-up": "something else", "plan": "a plan"})
+    assert concerned(old, other, "follow-up", "school")
+    assert not concerned(other, replace(other, purposes={**other.purposes, "plan": "x"}), "follow-up", "school")
+
+
+def test_a_kind_of_service_that_gets_words_of_its_own_is_told_otherwise_than_before() -> None:
+    old = usable(packaged(), TODAY, drafts=True).pick("follow-up", TODAY, "en").text
+    new = replace(old, services={**old.services, "library": Information("It lends books.", "To find books.")})
+    assert concerned(old, new, "follow-up", "library")
+    assert not concerned(old, new, "follow-up", "museum")

@@ -95,6 +95,7 @@ def create_app(
     app.include_router(api.router(parts))
     app.include_router(api.looks(parts))
     app.include_router(api.audit(parts))
+    app.include_router(api.texts(parts))
     app.include_router(api.ledger(parts))
     app.include_router(api.leases(leading, verified))
     api.install(app)

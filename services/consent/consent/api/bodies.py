@@ -219,6 +219,27 @@ class WithdrawalView(BaseModel):
     language: str
 
 
+class ShownConveyance(BaseModel):
+    """How a text reached the person, and in which role somebody helped."""
+
+    how: How
+    by: Helper | None
+    into: str | None
+
+
+class GivenBy(BaseModel):
+    """One person's yes: when, how sure it is who it was, the text they were shown, and how it reached them (None: that
+    was not recorded)."""
+
+    person: str
+    capacity: Literal["subject", "guardian"]
+    at: str
+    assurance: str
+    text_version: str | None
+    language: str | None
+    conveyed: ShownConveyance | None
+
+
 class HowToEnd(BaseModel):
     """The one call that ends all that was agreed to for a service; with a `category` in its body, only that."""
 
@@ -229,7 +250,8 @@ class HowToEnd(BaseModel):
 
 class GrantView(BaseModel):
     """Who may see what, until when. `pending` and `ending` are in progress, not done. `name`: the service's, in the
-    reader's language. `end`: None where the reader may not end it, or it is ending already."""
+    reader's language. `evidence`: the answers it rests on, as far as the reader may know them. `end`: None where the
+    reader may not end it, or it is ending already."""
 
     id: str
     kind: Literal["consent", "self", "parental"]
@@ -242,6 +264,7 @@ class GrantView(BaseModel):
     until: str | None
     state: Literal["pending", "in-force", "ending"]
     name: str | None
+    evidence: list[GivenBy]
     end: HowToEnd | None
 
 

@@ -158,13 +158,38 @@ async def grants_for(
     """
     shown = await _grants_shown(conn, permit, actor, now)
     words, names = await words_for(conn, actor, wishes), await storage.directory_names(conn)
+    given = await _evidence(conn, actor, permit.subject, [item["id"] for item in shown if item["kind"] == "consent"])
     may = await withdrawals.may_end(conn, law, actor, permit.subject, now)
     items = [
-        {**item, "name": _name(item, names, words), "end": _end(item, permit.subject) if _ends(item, may) else None}
+        {
+            **item,
+            "name": _name(item, names, words),
+            "evidence": given.get(item["id"], []),
+            "end": _end(item, permit.subject) if _ends(item, may) else None,
+        }
         for item in shown
     ]
     services = {item["recipient"] for item in shown if item["kind"] == "consent" and item["state"] != "ending"}
     return {"items": items, "next": None, "services": len(services)}
+
+
+async def _evidence(
+    conn: AsyncConnection, actor: Actor, subject: str, grants: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """What each grant rests on: the subject reads everybody's words, another person their own, staff nobody's."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    if actor.kind != "person" or not grants:
+        return found
+    for one in await storage.given_for(conn, grants):
+        if actor.id in (subject, one.person):
+            found.setdefault(one.grant, []).append(
+                {
+                    "person": one.person, "capacity": one.capacity, "at": rfc3339(one.at), "assurance": one.assurance,
+                    "text_version": one.version, "language": one.language,
+                    "conveyed": None if one.conveyed is None else {"how": one.conveyed, "by": one.by, "into": one.into},
+                }
+            )  # fmt: skip
+    return found
 
 
 def _name(item: Mapping[str, Any], names: Names, words: Words) -> str | None:

@@ -161,8 +161,13 @@ class Texts:
         return frozenset(name for name, words in old.parts().items() if new.get(name) != words)
 
 
-def concerns(changed: frozenset[str] | None, purpose: str, kind: str | None) -> bool:
-    """Do these changed parts (None: all) matter to a consent for this purpose to a service of this kind?"""
-    if changed is None:
+def concerned(old: ConsentText | None, new: ConsentText | None, purpose: str, kind: str | None) -> bool:
+    """Does the new text (None: there is none) say something else than the old one, of what matters to a consent for
+    this purpose to a service of this kind? An old text that nobody has any more (None) may have said anything."""
+    if old is None or new is None:
         return True
-    return not changed.isdisjoint({*POINTS, f"purposes.{purpose}", f"services.{kind or OTHER}"})
+    return (
+        old.says != new.says
+        or old.purposes.get(purpose) != new.purposes.get(purpose)
+        or old.about(kind) != new.about(kind)
+    )

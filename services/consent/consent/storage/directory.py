@@ -71,5 +71,12 @@ async def services(conn: AsyncConnection) -> dict[str, Service]:
     }
 
 
+async def service_kinds(conn: AsyncConnection) -> dict[str, str | None]:
+    """What kind of service each is, those that no longer take part too."""
+    kind = directory_entry.c.body["service_kind"].astext
+    query = select(directory_entry.c.id, kind).where(directory_entry.c.kind == "service")
+    return {row.id: row[1] for row in await conn.execute(query)}
+
+
 def _names(found: Any) -> dict[str, str]:
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
