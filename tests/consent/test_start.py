@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from consent import __main__ as program
 from consent.app import create_app
@@ -41,3 +42,14 @@ def test_the_program_says_in_one_sentence_why_it_does_not_start(monkeypatch: pyt
     monkeypatch.setenv("SAMLOGG_HASH_KEY", base64.b64encode(bytes(32)).decode())
     with pytest.raises(SystemExit, match=r"^cannot start: SAMLOGG_HASH_KEY: .*zeros"):
         program.main()
+
+
+def test_which_test_numbers_are_taken_is_a_setting_and_production_takes_none() -> None:
+    assert settings_for(DATABASE, DATABASE).series == {"skatteetaten"}
+    assert settings_for(DATABASE, DATABASE, test_series="nhn, nav").series == {"nhn", "nav"}
+    assert settings_for(DATABASE, DATABASE, mode="production").series == frozenset()
+    for wrong in ("", "tenor", "nhn,", "skatteetaten nhn"):
+        with pytest.raises(ValidationError, match="must be some of"):
+            settings_for(DATABASE, DATABASE, test_series=wrong)
+    with pytest.raises(ValidationError, match="production takes nobody's numbers"):
+        settings_for(DATABASE, DATABASE, mode="production", test_series="skatteetaten")

@@ -52,7 +52,7 @@ def create_app(
     keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=4)
     keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
     secret = settings.hash_key.get_secret_value()
-    office = Office(law, office_texts, Registry(keys, secret, settings.synthetic))
+    office = Office(law, office_texts, Registry(keys, secret, settings.series))
     names, signer = Pseudonyms(secret), Signer(settings.ledger_origin, settings.ledger_signing_key.get_secret_value())
     expected = ["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY, CONSUMER, CHECKPOINTS] if bus else []
     health = Health(*expected)
