@@ -26,6 +26,7 @@ NAMES = Pseudonyms(b"h" * 32)
 """What the ledger of `settings_for` calls people."""
 NURSE, SCHOOL, POLICE, WELFARE = "school-health", "gamlebyen-school", "police-prevention", "child-welfare"
 AGENCY = "gamlebyen-health"
+KINDS = {NURSE: "health", SCHOOL: "school", POLICE: "police", WELFARE: "child-welfare"}
 CATEGORIES = {"school": False, "leisure": False, "health": True, "police": True, "participants": False}
 
 
@@ -54,9 +55,9 @@ def entries(version: int = 1, **categories: bool) -> list[Entry]:
         Entry(
             "service", id_, version,
             {"version": version, "kind": "service", "id": id_, "agency": AGENCY, "active": True,
-             "name": {"nb": f"Tjenesten {id_}", "en": f"The service {id_}"}},
+             "name": {"nb": f"Tjenesten {id_}", "en": f"The service {id_}"}, "service_kind": kind},
         )
-        for id_ in (NURSE, SCHOOL, POLICE, WELFARE)
+        for id_, kind in KINDS.items()
     ]  # fmt: skip
 
 

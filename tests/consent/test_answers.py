@@ -136,7 +136,7 @@ async def test_every_answer_is_kept_with_its_evidence(make_case: MakeCase) -> No
         " WHERE person::text = :p ORDER BY seq", p=father,
     )  # fmt: skip
     assert [row[0] for row in rows] == ["yes"] * 3 + ["no"] * 3
-    assert {tuple(row)[1:] for row in rows} == {("high", "2026-11-1", "nn", "2026-11-22.1", True)}
+    assert {tuple(row)[1:] for row in rows} == {("high", "2026-11-2", "nn", "2026-11-22.1", True)}
 
 
 @pytest.mark.requirement("F086")
@@ -240,7 +240,7 @@ async def test_somebody_who_is_not_asked_finds_nothing_to_answer(make_case: Make
     case, other = await make_case(15), await make_case(15)
     body = {
         "cells": [{"service": NURSE, "category": "school", "action": "read", "answer": "yes"}],
-        "text_version": "2026-11-1", "language": "nb",
+        "text_version": "2026-11-2", "language": "nb",
     }  # fmt: skip
     for actor in (person(other.subject), staff(NURSE), person(str(uuid4()))):
         answer = await case.desk.ask(

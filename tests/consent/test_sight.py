@@ -221,7 +221,7 @@ async def test_a_person_whose_key_was_destroyed_is_no_longer_found_by_name(
     make_case: MakeCase, keys: SubjectKeys
 ) -> None:
     case = await make_case(15)
-    registry = Registry(keys, b"h" * 32, synthetic=True)
+    registry = Registry(keys, b"h" * 32, frozenset({"skatteetaten"}))
     async with case.desk.engine.connect() as conn:
         assert (await registry.identity(conn, case.subject)).family_name == "Testvik"
         await keys.destroy(case.subject)

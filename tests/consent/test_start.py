@@ -4,31 +4,28 @@ import base64
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-import consent.handlers.tables as tables
 from consent import __main__ as program
 from consent.app import create_app
-from consent.model.texts import TextsInvalid
+from consent.model.text_files import TextsInvalid
 from tests.consent.callers import settings_for
+from tests.consent.writing import DRAFT, approved, folder, written
 
 DATABASE = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
-
-
-def approved(folder: Path) -> Path:
-    """The packaged texts, the one in bokmål approved."""
-    text = (Path(tables.__file__).parents[1] / "data" / "texts.toml").read_text()
-    signed = text.replace(
-        'status = "draft"\napproved_by = ""', 'status = "approved"\napproved_by = "Solvik kommune"', 1
-    )
-    file = folder / "texts.toml"
-    file.write_text(signed)
-    return file
 
 
 def test_production_does_not_start_without_an_approved_consent_text(tmp_path: Path) -> None:
     with pytest.raises(TextsInvalid, match="no approved consent text"):
         create_app(settings_for(DATABASE, DATABASE, mode="production"))
-    create_app(settings_for(DATABASE, DATABASE, mode="production", consent_texts=approved(tmp_path)))
+    texts = folder(tmp_path, nb=written("nb", v1=approved()), so=written("so", v1=DRAFT))
+    create_app(settings_for(DATABASE, DATABASE, mode="production", consent_texts=texts))
+
+
+def test_a_file_of_texts_that_cannot_be_read_stops_the_start_by_its_name(tmp_path: Path) -> None:
+    texts = folder(tmp_path, nb=written("nb", v1=DRAFT), so="version = ")
+    with pytest.raises(TextsInvalid, match=r"so\.toml cannot be read"):
+        create_app(settings_for(DATABASE, DATABASE, consent_texts=texts))
 
 
 def test_the_program_says_in_one_sentence_why_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +42,14 @@ def test_the_program_says_in_one_sentence_why_it_does_not_start(monkeypatch: pyt
     monkeypatch.setenv("SAMLOGG_HASH_KEY", base64.b64encode(bytes(32)).decode())
     with pytest.raises(SystemExit, match=r"^cannot start: SAMLOGG_HASH_KEY: .*zeros"):
         program.main()
+
+
+def test_which_test_numbers_are_taken_is_a_setting_and_production_takes_none() -> None:
+    assert settings_for(DATABASE, DATABASE).series == {"skatteetaten"}
+    assert settings_for(DATABASE, DATABASE, test_series="nhn, nav").series == {"nhn", "nav"}
+    assert settings_for(DATABASE, DATABASE, mode="production").series == frozenset()
+    for wrong in ("", "tenor", "nhn,", "skatteetaten nhn"):
+        with pytest.raises(ValidationError, match="must be some of"):
+            settings_for(DATABASE, DATABASE, test_series=wrong)
+    with pytest.raises(ValidationError, match="production takes nobody's numbers"):
+        settings_for(DATABASE, DATABASE, mode="production", test_series="skatteetaten")

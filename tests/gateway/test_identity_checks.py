@@ -174,7 +174,7 @@ def test_what_a_token_proved_shows_no_national_id_when_it_is_printed() -> None:
     assert YOUTH_NUMBER not in repr(id_token())
 
 
-@pytest.mark.parametrize("number", [YOUTH_NUMBER, "45840375084", "47906701517"])
+@pytest.mark.parametrize("number", [YOUTH_NUMBER, "45840375084", "47906701517", "01661200000", "71771200000"])
 def test_synthetic_people_are_for_synthetic_installations_only(number: str) -> None:
     assert model.national_id(number, synthetic=True) == number
     with pytest.raises(TokenRefused, match="national-id-refused"):
@@ -185,6 +185,15 @@ def test_real_people_are_for_production_only() -> None:
     assert model.national_id(REAL_SHAPED_NUMBER, synthetic=False) == REAL_SHAPED_NUMBER
     with pytest.raises(TokenRefused, match="national-id-refused"):
         model.national_id(REAL_SHAPED_NUMBER, synthetic=True)
+
+
+def test_what_may_be_an_h_number_or_a_test_number_is_read_by_the_kind_of_installation() -> None:
+    for number in ("01411200000", "31521200000"):
+        for synthetic in (True, False):
+            assert model.national_id(number, synthetic=synthetic) == number
+    for month in ("40", "53", "65", "78", "80", "93", "12"):
+        with pytest.raises(TokenRefused):
+            model.national_id(f"01{month}1200000", synthetic=True)
 
 
 @pytest.mark.parametrize("number", ["", "2091469501", "209146950166", "2091469501x", "20914695016\n", "20 91469501"])

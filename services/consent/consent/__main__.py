@@ -5,7 +5,7 @@ import sys
 from chassis.lifespan import serve
 from chassis.settings import load
 from consent.app import create_app, set_up_logs
-from consent.model.texts import TextsInvalid
+from consent.model.text_files import TextsInvalid
 from consent.settings import Settings
 
 

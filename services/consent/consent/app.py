@@ -43,15 +43,16 @@ def create_app(
 ) -> FastAPI:
     """The service, not started. `wall`: Unix time for signed requests. `bus=False`: without Kafka and leader (tests).
 
-    TextsInvalid, LawInvalid when the data files cannot be used: in production, without an approved consent text.
+    TextsInvalid, LawInvalid when the data files cannot be used: in production, without an approved text in bokmål.
     """
     business, url = clock or Clock(), settings.database_url.get_secret_value()
-    office_texts = consent_texts(settings.consent_texts, drafts=settings.synthetic)
+    law = current_law()
+    office_texts = consent_texts(settings.consent_texts, law.day_of(business.now()), drafts=settings.synthetic)
     engine = make_engine(url, pool_size=settings.pool_size)
     keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=4)
     keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
     secret = settings.hash_key.get_secret_value()
-    office = Office(current_law(), office_texts, Registry(keys, secret, settings.synthetic))
+    office = Office(law, office_texts, Registry(keys, secret, settings.series))
     names, signer = Pseudonyms(secret), Signer(settings.ledger_origin, settings.ledger_signing_key.get_secret_value())
     expected = ["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY, CONSUMER, CHECKPOINTS] if bus else []
     health = Health(*expected)
@@ -94,6 +95,7 @@ def create_app(
     app.include_router(api.router(parts))
     app.include_router(api.looks(parts))
     app.include_router(api.audit(parts))
+    app.include_router(api.texts(parts))
     app.include_router(api.ledger(parts))
     app.include_router(api.leases(leading, verified))
     api.install(app)

@@ -1,13 +1,14 @@
 """Settings of consent, on top of those that every service has."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from chassis.settings import Key
 from chassis.settings import Settings as Common
 from consent.model import notes
+from consent.model.national_id import Series
 
 
 def _witness(value: object) -> object:
@@ -23,12 +24,17 @@ Witness = Annotated[notes.Key, BeforeValidator(_witness)]
 """A witness's public key as it is written down (LEDGER.md)."""
 
 
+def _listed(value: str) -> list[str]:
+    return [one.strip() for one in value.split(",")]
+
+
 class Settings(Common):
     """hash_key: look-up hashes of national ids, cursors and idempotency keys. leader_url: this replica's own address.
 
     confirmation_seconds: how long a write waits to be confirmed before it is answered as pending: one lease, and below
-    the gateway's deadline for an inner request. consent_texts: a file in the form of `data/texts.toml` instead of the
-    packaged one. ledger_signing_key, ledger_origin: the seed of the Ed25519 key and the name that the ledger's
+    the gateway's deadline for an inner request. consent_texts: a folder in the form of `data/texts` instead of the
+    packaged one. test_series: in a synthetic installation, whose test numbers are taken (`skatteetaten`, `nhn`, `nav`,
+    with commas between). ledger_signing_key, ledger_origin: the seed of the Ed25519 key and the name that the ledger's
     checkpoints are signed with; both stay as long as the database. witness_url, witness_key: who signs them too.
     """
 
@@ -38,10 +44,32 @@ class Settings(Common):
     leader_url: str = Field(pattern=r"^https?://[^\s/]{1,253}/?$")
     confirmation_seconds: float = Field(default=5.0, ge=0.0, le=30.0)
     consent_texts: Path | None = None
+    test_series: str | None = None
     ledger_signing_key: Key
     ledger_origin: str = Field(pattern=notes.NAME)
     witness_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]{1,253}$")
     witness_key: Witness | None = None
+
+    @field_validator("test_series")
+    @classmethod
+    def _known_series(cls, value: str | None) -> str | None:
+        if value is not None and not set(_listed(value)) <= set(get_args(Series)):
+            raise ValueError(f"must be some of {', '.join(get_args(Series))}")
+        return value
+
+    @property
+    def series(self) -> frozenset[Series]:
+        """Whose test numbers are taken; none in production, and then real ones are."""
+        if not self.synthetic:
+            return frozenset()
+        given = ["skatteetaten"] if self.test_series is None else _listed(self.test_series)
+        return frozenset(one for one in get_args(Series) if one in given)
+
+    @model_validator(mode="after")
+    def _no_test_numbers(self) -> Self:
+        if self.test_series is not None and not self.synthetic:
+            raise ValueError("production takes nobody's numbers: SAMLOGG_TEST_SERIES is for synthetic installations")
+        return self
 
     @model_validator(mode="after")
     def _witness_whole(self) -> Self:

@@ -39,13 +39,14 @@ class AgencyState(_State):
 
 
 class ServiceState(_State):
-    """A service that consent can be given to."""
+    """A service that consent can be given to. `service_kind`: what sort of service it is (school, health, …)."""
 
     kind: Literal["service"]
     agency: str
     district: str
     name: Names
     active: bool
+    service_kind: str | None = None
 
 
 class StaffState(_State):
@@ -96,6 +97,7 @@ EXAMPLES: list[JsonValue] = [
     {
         "version": 2, "kind": "service", "id": "gamlebyen-school", "agency": "education-agency",
         "district": "gamlebyen", "name": {"nb": "Gamlebyen skole", "en": "Gamlebyen school"}, "active": True,
+        "service_kind": "school",
     },
     {
         "version": 2, "kind": "staff", "id": "231b6df1-fae4-4dad-8009-e3c073086a97", "services": ["gamlebyen-school"],
@@ -131,6 +133,7 @@ def state_of(
         "agency": {"orgnr": body.get("orgnr"), "name": body.get("names"), "active": active},
         "service": {
             "agency": body.get("agency"), "district": body.get("district"), "name": body.get("names"), "active": active,
+            "service_kind": body.get("kind"),
         },
         "staff": {
             "services": body.get("services"), "role": body.get("role"), "active": active,

@@ -7,5 +7,6 @@ from consent.api.ledger import ledger
 from consent.api.looks import looks
 from consent.api.parts import Parts
 from consent.api.routes import router
+from consent.api.wording import texts
 
-__all__ = ["Parts", "audit", "install", "leases", "ledger", "looks", "router"]
+__all__ = ["Parts", "audit", "install", "leases", "ledger", "looks", "router", "texts"]

@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
+from consent.model.languages import TAG
 from consent.model.people import Responsibility
+from consent.model.texts import Direction, Helper, How, Status, Way
 
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -22,7 +24,7 @@ def _day(value: object) -> object:
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=_PLAIN)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Language = Annotated[str, Field(pattern=TAG)]
 Number = Annotated[SecretStr, Field(min_length=1, max_length=40)]
 Day = Annotated[date, BeforeValidator(_day)]
 Action = Literal["read", "contribute"]
@@ -80,12 +82,32 @@ class AnsweredCell(Body):
     answer: Literal["yes", "no"]
 
 
+class Conveyance(Body):
+    """How the text reached the person. Somebody who helped is named by their role alone: `by`. into: the language that
+    it was interpreted into, by an interpreter or staff; a relative or companion may read aloud, never interpret."""
+
+    how: How = "read"
+    by: Helper | None = None
+    into: Language | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.by is None) is not (self.how == "read"):
+            raise ValueError("by: who read it aloud or interpreted it, and nobody where the person read it")
+        if (self.into is None) is (self.how == "interpreted"):
+            raise ValueError("into: the language that it was interpreted into, and only then")
+        if self.how == "interpreted" and self.by not in ("interpreter", "staff"):
+            raise ValueError("by: only an interpreter, or staff who speak the language, interpret")
+        return self
+
+
 class NewAnswer(Body):
-    """Cell by cell, with the text that was read. Cells that are left out stay as they are."""
+    """Cell by cell, with the text that was read, and how. Cells that are left out stay as they are."""
 
     cells: Annotated[list[AnsweredCell], Field(min_length=1, max_length=_MOST_CELLS)]
     text_version: Annotated[str, Field(min_length=1, max_length=32, pattern=_PLAIN)]
     language: Language
+    conveyed: Conveyance = Conveyance()
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -131,13 +153,26 @@ class MadeRequest(BaseModel):
     asked_state: list[AskedState]
 
 
+class ServiceInformation(BaseModel):
+    """A service in plain words: what it does, and what it will use the information for."""
+
+    service: str
+    name: str
+    does: str
+    uses: str
+
+
 class ShownText(BaseModel):
-    """The consent text as it is to be read; version and language go with the answer, as its evidence."""
+    """The consent text as it is to be read; version and language go with the answer, as its evidence. way: `read`, or
+    `interpreter` where there is no text in the person's own language: then the answer says how it was conveyed."""
 
     version: str
     language: str
-    status: Literal["approved", "draft"]
+    direction: Direction
+    status: Status
+    way: Way
     body: str
+    services: list[ServiceInformation]
 
 
 class RequestView(BaseModel):
@@ -184,6 +219,27 @@ class WithdrawalView(BaseModel):
     language: str
 
 
+class ShownConveyance(BaseModel):
+    """How a text reached the person, and in which role somebody helped."""
+
+    how: How
+    by: Helper | None
+    into: str | None
+
+
+class GivenBy(BaseModel):
+    """One person's yes: when, how sure it is who it was, the text they were shown, and how it reached them (None: that
+    was not recorded)."""
+
+    person: str
+    capacity: Literal["subject", "guardian"]
+    at: str
+    assurance: str
+    text_version: str | None
+    language: str | None
+    conveyed: ShownConveyance | None
+
+
 class HowToEnd(BaseModel):
     """The one call that ends all that was agreed to for a service; with a `category` in its body, only that."""
 
@@ -194,7 +250,8 @@ class HowToEnd(BaseModel):
 
 class GrantView(BaseModel):
     """Who may see what, until when. `pending` and `ending` are in progress, not done. `name`: the service's, in the
-    reader's language. `end`: None where the reader may not end it, or it is ending already."""
+    reader's language. `evidence`: the answers it rests on, as far as the reader may know them. `end`: None where the
+    reader may not end it, or it is ending already."""
 
     id: str
     kind: Literal["consent", "self", "parental"]
@@ -207,6 +264,7 @@ class GrantView(BaseModel):
     until: str | None
     state: Literal["pending", "in-force", "ending"]
     name: str | None
+    evidence: list[GivenBy]
     end: HowToEnd | None
 
 

@@ -17,7 +17,10 @@ STATUS: dict[type[RuleBroken], int] = {
     errors.NoCheckpoint: 404,
     errors.NotInCheckpoint: 409,
     errors.RequestClosed: 409,
+    errors.TextExpired: 409,
+    errors.TextNotApproved: 409,
     errors.TextUnknown: 409,
+    errors.TextWithdrawn: 409,
 }
 """Everything else that a rule says no to is 422."""
 

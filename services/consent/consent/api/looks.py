@@ -18,9 +18,9 @@ from consent.api.parts import Parts, Writing, allowed, an_id, known, reading, wr
 from consent.handlers import exports
 from consent.handlers import looks as seen
 from consent.handlers import questions as asking
+from consent.model.languages import wishes
 from consent.model.law import Law
 from consent.model.looks import Wanted
-from consent.model.texts import wishes
 
 _LOOKS = route(action="read", category="fixed:looks", me=True)
 _ONE_LOOK = route(action="read", category="fixed:looks")

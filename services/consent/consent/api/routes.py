@@ -15,9 +15,10 @@ from consent.handlers import answers, requests, views, withdrawals
 from consent.handlers.answers import Answer
 from consent.handlers.requests import Made, Order
 from consent.handlers.withdrawals import Part
+from consent.model.languages import wishes
 from consent.model.people import Claim
 from consent.model.requests import Cell
-from consent.model.texts import wishes
+from consent.model.texts import Conveyed
 
 _ASKED_OR_ASKER = route(action="read", basis="asked-or-asker", category="any")
 _WITHDRAWAL = route(basis="self", lease="none")
@@ -116,7 +117,8 @@ def _answer_routes(routes: APIRouter, parts: Parts) -> None:
         del subject
         actor, about, asked = write.signed.actor, known(write.signed), an_id(request)
         cells = {Cell(cell.service, cell.category, cell.action): cell.answer for cell in body.cells}
-        given = Answer(cells, body.text_version, body.language)
+        how = body.conveyed
+        given = Answer(cells, body.text_version, body.language, Conveyed(how.how, how.by, how.into))
 
         async def do(conn: Any) -> str:
             made = await answers.answer(conn, parts.office, actor, about, asked, given, parts.clock.now())

@@ -17,16 +17,18 @@ from consent.handlers.state import requests_of
 from consent.handlers.views import cells_shown, request_for
 from consent.model.errors import AssuranceTooLow, CellUnknown, RequestClosed, Unseen
 from consent.model.requests import Cell, Said, asked_for
+from consent.model.texts import READ, Conveyed
 from consent.storage import RequestRow
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a person says, and which text they were shown."""
+    """What a person says, which text they were shown, and how it reached them."""
 
     cells: Mapping[Cell, Said]
     text_version: str
     language: str
+    conveyed: Conveyed = READ
 
 
 async def answer(
@@ -34,8 +36,8 @@ async def answer(
 ) -> Made:
     """Add the person's words with their evidence, and begin and end grants accordingly.
 
-    Unseen for somebody who is not asked; CellUnknown for a cell that they are not shown; TextUnknown when the text is
-    not the one in use: then the words would prove nothing.
+    Unseen for somebody who is not asked; CellUnknown for a cell that they are not shown; TextUnknown and its like
+    when the text is not the one in use, or TextNotConveyed: then the words would prove nothing.
     """
     law = office.law
     on = law.day_of(now)
@@ -45,8 +47,10 @@ async def answer(
         raise AssuranceTooLow
     if found.rules.until <= now.timestamp():
         raise RequestClosed
-    shown = office.texts.shown(given.text_version, given.language)
     person = actor.id or ""
+    shown = office.texts.shown(given.text_version, given.language, on)
+    own = await storage.language_of(conn, person)
+    office.texts.check_conveyed(given.conveyed, found.rules.purpose, on, own)
     if not given.cells.keys() <= set(await cells_shown(conn, law, found, person, on)):
         raise CellUnknown
     await storage.add_answers(
@@ -55,7 +59,7 @@ async def answer(
             {
                 "request": request, "person": person, **cell._asdict(), "said": said, "way": "answer",
                 "assurance": actor.assurance, "text_version": shown.version, "language": shown.language,
-                "law_version": law.version, "at": now,
+                "law_version": law.version, "at": now, **evidence(given.conveyed),
             }
             for cell, said in sorted(given.cells.items())
         ],
@@ -69,6 +73,11 @@ async def answer(
         return Made(request, subject, None)
     body = {"request": request, "by": person}
     return Made(request, subject, await granting.carry_out(conn, subject, [made], "answered", body, now))
+
+
+def evidence(conveyed: Conveyed) -> dict[str, str | None]:
+    """How the text reached the person, as it is kept beside their words."""
+    return {"conveyed": conveyed.how, "conveyed_by": conveyed.by, "conveyed_into": conveyed.into}
 
 
 async def _asked(

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.keys import SubjectKeys
 from consent import storage
 from consent.model.errors import RuleBroken, Unseen
-from consent.model.national_id import NationalId, accept
+from consent.model.national_id import NationalId, Series, accept
 from consent.model.people import Claim, Identity, plain_name
 from consent.storage import PersonRow
 
@@ -24,15 +24,16 @@ _CLAIM = "person_claim.said"
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Looks people up. keys: seals under each person's own key. secret: keys the hash of numbers."""
+    """Looks people up. keys: seals under each person's own key. secret: keys the hash of numbers. series: whose test
+    numbers are taken, instead of real ones."""
 
     keys: SubjectKeys
     secret: bytes
-    synthetic: bool
+    series: frozenset[Series]
 
     def accept(self, number: str, today: date) -> NationalId:
         """A valid number of the kind that this installation takes; InvalidNationalId, NationalIdNotAccepted."""
-        return accept(number, today, synthetic=self.synthetic)
+        return accept(number, today, self.series)
 
     def hash(self, number: NationalId) -> bytes:
         """32 bytes by which a number is found; without the secret it cannot be guessed from them."""

@@ -64,7 +64,7 @@ async def ask(conn: AsyncConnection, office: Office, actor: Actor, order: Order,
     today = law.day_of(now)
     asker = asker_of(actor.services, order.asker)
     check_until(law, order.until, today)
-    if order.purpose not in office.texts.purposes():
+    if order.purpose not in office.texts.purposes(today):
         raise PurposeUnknown
     claims = [order.subject, *order.guardians]
     check_birth_dates(claims, today)

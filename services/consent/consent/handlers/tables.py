@@ -1,11 +1,12 @@
 """The data files of consent: the age-and-law table, the consent texts and the words for looks, each read once."""
 
 import tomllib
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from consent.model import law, texts, words
+from consent.model import law, text_files, texts, words
 
 _DATA = Path(__file__).parent.parent / "data"
 
@@ -16,9 +17,19 @@ def current_law() -> law.Law:
     return law.parse(_read(_DATA / "law.toml"))
 
 
-def consent_texts(file: Path | None, *, drafts: bool) -> texts.Texts:
-    """The consent texts in `file`, or the packaged ones; TextsInvalid when none of them may be shown."""
-    return texts.usable(_read(file or _DATA / "texts.toml"), drafts=drafts)
+def consent_texts(folder: Path | None, today: date, *, drafts: bool) -> texts.Texts:
+    """The consent texts in `folder`, a file for each language, or the packaged ones; TextsInvalid when one is not to be
+    relied on, or none may be shown."""
+    return text_files.usable(
+        {file.stem: _text_file(file) for file in (folder or _DATA / "texts").glob("*.toml")}, today, drafts=drafts
+    )
+
+
+def _text_file(file: Path) -> dict[str, Any]:
+    try:
+        return _read(file)
+    except ValueError as error:
+        raise text_files.TextsInvalid(f"the file {file.name} cannot be read") from error
 
 
 @cache

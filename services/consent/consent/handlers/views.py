@@ -17,8 +17,9 @@ from consent.handlers.state import content_categories, requests_of, state_of
 from consent.model.errors import Unseen
 from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Category, Law, sights
 from consent.model.requests import Cell, asked_for, progress, state_of_request, visible, waits_for
+from consent.model.texts import Picked
 from consent.model.words import Words
-from consent.storage import GrantRow, Names, RequestRow
+from consent.storage import GrantRow, Names, RequestRow, Service
 
 
 async def cells_shown(conn: AsyncConnection, law: Law, found: RequestRow, person: str, on: date) -> list[Cell]:
@@ -106,17 +107,32 @@ async def _for_asked(
     wishes: Sequence[str], now: datetime,
 ) -> dict[str, Any]:  # fmt: skip
     cells = await cells_shown(conn, office.law, row, person, office.law.day_of(now))
-    known = await storage.person_by_id(conn, person)
-    text = office.texts.pick(known.language if known else None, *wishes)
     services = await storage.services(conn)
-    asker = services[row.asker].name(text.language) if row.asker in services else row.asker
-    shown = {
-        "version": text.version, "language": text.language, "status": text.status,
-        "body": text.body(asker, row.rules.purpose),
-    }  # fmt: skip
+    own, on = await storage.language_of(conn, person), office.law.day_of(now)
+    shown = _text(office.texts.pick(row.rules.purpose, on, own, wishes), row, cells, services)
     mine = [{**cell._asdict(), "answer": spoken[person, cell].said} for cell in cells if (person, cell) in spoken]
     why = await office.registry.keys.open(row.rules.subject, row.why, WHY)
     return {**_base(office.law, row, spoken, grants, cells, now), "why": why, "text": shown, "mine": mine}
+
+
+def _text(picked: Picked, row: RequestRow, cells: Sequence[Cell], services: Mapping[str, Service]) -> dict[str, Any]:
+    """The text as it is to be read or interpreted, and what each service that this reader is asked about does."""
+    text = picked.text
+
+    def name(id_: str) -> str:
+        return services[id_].name(text.language) if id_ in services else id_
+
+    told = {
+        id_: text.about(services[id_].kind if id_ in services else None)
+        for id_ in sorted({cell.service for cell in cells})
+    }
+    return {
+        "version": text.version, "language": text.language, "direction": text.direction, "status": text.status,
+        "way": picked.way, "body": text.body(name(row.asker), row.rules.purpose),
+        "services": [
+            {"service": id_, "name": name(id_), "does": one.does, "uses": one.uses} for id_, one in told.items()
+        ],
+    }  # fmt: skip
 
 
 def _grouped(cells: Iterable[Cell]) -> list[dict[str, Any]]:
@@ -142,13 +158,38 @@ async def grants_for(
     """
     shown = await _grants_shown(conn, permit, actor, now)
     words, names = await words_for(conn, actor, wishes), await storage.directory_names(conn)
+    given = await _evidence(conn, actor, permit.subject, [item["id"] for item in shown if item["kind"] == "consent"])
     may = await withdrawals.may_end(conn, law, actor, permit.subject, now)
     items = [
-        {**item, "name": _name(item, names, words), "end": _end(item, permit.subject) if _ends(item, may) else None}
+        {
+            **item,
+            "name": _name(item, names, words),
+            "evidence": given.get(item["id"], []),
+            "end": _end(item, permit.subject) if _ends(item, may) else None,
+        }
         for item in shown
     ]
     services = {item["recipient"] for item in shown if item["kind"] == "consent" and item["state"] != "ending"}
     return {"items": items, "next": None, "services": len(services)}
+
+
+async def _evidence(
+    conn: AsyncConnection, actor: Actor, subject: str, grants: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """What each grant rests on: the subject reads everybody's words, another person their own, staff nobody's."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    if actor.kind != "person" or not grants:
+        return found
+    for one in await storage.given_for(conn, grants):
+        if actor.id in (subject, one.person):
+            found.setdefault(one.grant, []).append(
+                {
+                    "person": one.person, "capacity": one.capacity, "at": rfc3339(one.at), "assurance": one.assurance,
+                    "text_version": one.version, "language": one.language,
+                    "conveyed": None if one.conveyed is None else {"how": one.conveyed, "by": one.by, "into": one.into},
+                }
+            )  # fmt: skip
+    return found
 
 
 def _name(item: Mapping[str, Any], names: Names, words: Words) -> str | None:

@@ -116,6 +116,34 @@ class TextUnknown(RuleBroken):
     title = "The text and language named are not the ones in use. Read the request again."
 
 
+class TextExpired(RuleBroken):
+    """A newer text has taken the place of the one that the answer names."""
+
+    slug = "text-expired"
+    title = "A newer text is in use. Read the request again."
+
+
+class TextWithdrawn(RuleBroken):
+    """The text that the answer names was withdrawn: it is never the ground of a new answer."""
+
+    slug = "text-withdrawn"
+    title = "This text was withdrawn. Read the request again."
+
+
+class TextNotApproved(RuleBroken):
+    """Nobody has approved the text that the answer names, or it is not yet in use."""
+
+    slug = "text-not-approved"
+    title = "This text is not approved for use. Read the request again."
+
+
+class TextNotConveyed(RuleBroken):
+    """There is no text in the person's own language, so somebody must have interpreted it or read it aloud."""
+
+    slug = "text-not-conveyed"
+    title = "There is no text in this person's language. Say who interpreted it or read it aloud."
+
+
 class RequestClosed(RuleBroken):
     """The period of the request is over."""
 

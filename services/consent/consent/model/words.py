@@ -7,7 +7,8 @@ from string import Template
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-FALLBACK = "nb"
+from consent.model.languages import FALLBACK, broader
+
 OFFICER = "privacy-officer"
 _UNCERTAIN = frozenset({"not-found", "turned-down", "cut-off", "nobody-there"})
 _PLAIN_ROLES = frozenset({OFFICER, "admin"})
@@ -185,4 +186,5 @@ def _named(template: str) -> set[str]:
 
 def pick(tables: Mapping[str, Words], *wishes: str | None) -> Words:
     """The first wish there are words for, else bokmål."""
-    return next((tables[wish] for wish in wishes if wish is not None and wish in tables), tables[FALLBACK])
+    wanted = (language for wish in wishes if wish is not None for language in broader(wish))
+    return next((tables[language] for language in wanted if language in tables), tables[FALLBACK])

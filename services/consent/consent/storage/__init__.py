@@ -1,6 +1,6 @@
 """What consent keeps: tables, and the few queries it needs. Handlers import from here."""
 
-from consent.storage.directory import Service, categories, held_entry, keep_entries, services
+from consent.storage.directory import Service, categories, held_entry, keep_entries, service_kinds, services
 from consent.storage.grants import (
     ChangeRow,
     GrantRow,
@@ -61,6 +61,7 @@ from consent.storage.people import (
     count_people,
     ensure_subject,
     guardians,
+    language_of,
     lock_numbers,
     lock_subject,
     person_by_hash,
@@ -112,20 +113,23 @@ from consent.storage.tables import (
     responsibility,
     subject,
 )
+from consent.storage.wording import Given, GrantOn, Resting, TextCount, count_resting, given_for, grants_on, resting
 
 __all__ = [
-    "APPEND_ONLY", "ChainHead", "ChangeRow", "Count", "EntryRow", "GrantRow", "LedgerRow", "LookOf", "LookRow",
-    "Names", "PersonRow", "QuestionRow", "RequestRow", "Service", "SubjectRow", "Tree", "Word", "Words", "add_answers",
-    "add_change", "add_change_for_all", "add_claim", "add_grants", "add_narrowing", "add_person", "add_question",
-    "add_request", "add_responsibility", "answer", "answer_question", "append", "categories", "chain_heads", "change",
-    "changes_by_id", "checkpoint_at", "count_looks", "count_people", "directory_entry", "directory_names",
-    "end_grants", "ensure_subject", "entries_by_id", "entries_of", "erase_chain", "forget_made", "grants",
-    "grants_by_id", "grants_known_to", "grants_of", "grants_told", "guardians", "held_entry", "idempotency", "inbox",
-    "is_left_out", "keep_checkpoint", "keep_cosignature", "keep_entries", "keep_made", "last_entry", "last_withdrawal",
-    "law_is_new", "leader", "ledger", "ledger_checkpoint", "ledger_cosignature", "ledger_tile", "ledger_tree",
-    "lock_numbers", "lock_subject", "lock_tree", "looks", "looks_of_all", "made", "made_by", "may_sign", "metadata",
-    "narrowing", "narrowings_of", "newest_checkpoint", "newest_cosigned", "outbox", "person", "person_by_hash",
-    "person_by_id", "person_number", "question", "question_by_id", "questions_by", "questions_to", "raise_version",
-    "request", "requests_of", "responsibility", "services", "stop_ledger", "subject", "subject_of_request",
-    "subject_row", "taken", "tiles", "tree", "words_about",
+    "APPEND_ONLY", "ChainHead", "ChangeRow", "Count", "EntryRow", "Given", "GrantOn", "GrantRow", "LedgerRow",
+    "LookOf", "LookRow", "Names", "PersonRow", "QuestionRow", "RequestRow", "Resting", "Service", "SubjectRow",
+    "TextCount", "Tree", "Word", "Words", "add_answers", "add_change", "add_change_for_all", "add_claim",
+    "add_grants", "add_narrowing", "add_person", "add_question", "add_request", "add_responsibility", "answer",
+    "answer_question", "append", "categories", "chain_heads", "change", "changes_by_id", "checkpoint_at",
+    "count_looks", "count_people", "count_resting", "directory_entry", "directory_names", "end_grants",
+    "ensure_subject", "entries_by_id", "entries_of", "erase_chain", "forget_made", "given_for", "grants",
+    "grants_by_id", "grants_known_to", "grants_of", "grants_on", "grants_told", "guardians", "held_entry",
+    "idempotency", "inbox", "is_left_out", "keep_checkpoint", "keep_cosignature", "keep_entries", "keep_made",
+    "language_of", "last_entry", "last_withdrawal", "law_is_new", "leader", "ledger", "ledger_checkpoint",
+    "ledger_cosignature", "ledger_tile", "ledger_tree", "lock_numbers", "lock_subject", "lock_tree", "looks",
+    "looks_of_all", "made", "made_by", "may_sign", "metadata", "narrowing", "narrowings_of", "newest_checkpoint",
+    "newest_cosigned", "outbox", "person", "person_by_hash", "person_by_id", "person_number", "question",
+    "question_by_id", "questions_by", "questions_to", "raise_version", "request", "requests_of", "responsibility",
+    "resting", "service_kinds", "services", "stop_ledger", "subject", "subject_of_request", "subject_row", "taken",
+    "tiles", "tree", "words_about",
 ]  # fmt: skip

@@ -14,11 +14,12 @@ from consent.storage.tables import directory_entry
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that may ask and be given consent. names: by language."""
+    """A service that may ask and be given consent. kind: what sort of service it is; names: by language."""
 
     id: str
     agency: str | None
     names: Mapping[str, str]
+    kind: str | None = None
 
     def name(self, language: str) -> str:
         """Its name in a language, in bokmål where there is none, else its id."""
@@ -64,10 +65,17 @@ async def services(conn: AsyncConnection) -> dict[str, Service]:
     """Every active service."""
     query = select(directory_entry).where(directory_entry.c.kind == "service", ~directory_entry.c.closed)
     return {
-        row.id: Service(row.id, row.body.get("agency"), _names(row.body.get("name")))
+        row.id: Service(row.id, row.body.get("agency"), _names(row.body.get("name")), row.body.get("service_kind"))
         for row in await conn.execute(query)
         if row.body.get("active") is True
     }
+
+
+async def service_kinds(conn: AsyncConnection) -> dict[str, str | None]:
+    """What kind of service each is, those that no longer take part too."""
+    kind = directory_entry.c.body["service_kind"].astext
+    query = select(directory_entry.c.id, kind).where(directory_entry.c.kind == "service")
+    return {row.id: row[1] for row in await conn.execute(query)}
 
 
 def _names(found: Any) -> dict[str, str]:

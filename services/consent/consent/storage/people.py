@@ -44,6 +44,12 @@ async def person_by_hash(conn: AsyncConnection, hash_: bytes) -> PersonRow | Non
     return None if row is None else PersonRow(row.id, row.names, row.birth_date, row.language)
 
 
+async def language_of(conn: AsyncConnection, id_: str) -> str | None:
+    """The language that somebody reads, as it was said of them; None when nobody is known by this id."""
+    found: str | None = await conn.scalar(select(person.c.language).where(person.c.id == id_))
+    return found
+
+
 async def person_by_id(conn: AsyncConnection, id_: str) -> PersonRow | None:
     """The person."""
     row = (await conn.execute(_people().where(person.c.id == id_))).first()

@@ -49,7 +49,7 @@ person = Table(
     Column("names", LargeBinary, nullable=False),
     Column("birth_date", Date, nullable=False),
     Column("birth_source", String(80), nullable=False),
-    Column("language", String(8), nullable=False),
+    Column("language", String(12), nullable=False),
     _time("created_at"),
 )  # fmt: skip
 """A subject or a guardian. `names` is sealed with the own key; the birth date is readable, for the law table."""
@@ -139,17 +139,26 @@ answer = Table(
     Column("way", String(12), nullable=False),
     Column("assurance", String(12), nullable=False),
     Column("text_version", String(32)),
-    Column("language", String(8)),
+    Column("language", String(12)),
     Column("law_version", String(32), nullable=False),
     _time("at"),
     ForeignKeyConstraint(
         ["request", "service", "category", "action"],
         ["request_cell.request", "request_cell.service", "request_cell.category", "request_cell.action"],
     ),
+    Column("conveyed", String(12)),
+    Column("conveyed_by", String(12)),
+    Column("conveyed_into", String(12)),
     CheckConstraint("said IN ('yes', 'no') AND way IN ('answer', 'withdrawal')"),
+    CheckConstraint("conveyed IN ('read', 'read-aloud', 'interpreted')", name="answer_conveyed"),
+    CheckConstraint(
+        "(coalesce(conveyed, 'read') = 'interpreted') = (conveyed_into IS NOT NULL)", name="answer_interpreted_into"
+    ),
+    CheckConstraint("(coalesce(conveyed, 'read') <> 'read') = (conveyed_by IS NOT NULL)", name="answer_conveyed_by"),
     Index("answer_latest", "request", "person", "service", "category", "action", text("seq DESC")),
 )  # fmt: skip
-"""Everybody's words, cell by cell, with their evidence; only ever added to. The latest one counts."""
+"""Everybody's words, cell by cell, with their evidence; only ever added to. The latest one counts. conveyed: how
+the text reached the person; by: in which role somebody helped; into: the language it was interpreted into."""
 
 change = Table(
     "change", metadata,

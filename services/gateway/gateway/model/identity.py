@@ -18,6 +18,7 @@ SKEW_SECONDS = 10.0
 SCOPE = "samlogg"
 ORGANISATIONS = "iso6523-actorid-upis"
 LONGEST_PATH = 512
+_MONTHS = 12
 _PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
 """One slash, then visible ASCII without a backslash, which browsers read as a slash."""
 
@@ -169,11 +170,15 @@ def _machine(claims: Claims, until: float, issuer: str) -> Verified:
 
 
 def national_id(number: str, *, synthetic: bool) -> str:
-    """The number, if people with such numbers may be here: synthetic ones only where nobody is real, and nowhere else.
+    """The number, if people with such numbers may be here: nobody's only where nobody is real, and nowhere else.
 
-    Synthetic is Skatteetaten's series, month + 80, also of D-numbers (domain.md 3.2). TokenRefused otherwise.
+    Nobody's are month + 80 and + 65, and in a synthetic installation also + 40, which elsewhere may be somebody's
+    H-number (domain.md 3.2). Which of them it takes is for `consent` to say. TokenRefused otherwise.
     """
-    if re.fullmatch(r"[0-9]{11}", number) is None or (81 <= int(number[2:4]) <= 92) is not synthetic:
+    if re.fullmatch(r"[0-9]{11}", number) is None:
+        raise TokenRefused("national-id-refused")
+    series = (80, 65, 40) if synthetic else (80, 65)
+    if any(1 <= int(number[2:4]) - added <= _MONTHS for added in series) is not synthetic:
         raise TokenRefused("national-id-refused")
     return number
 
