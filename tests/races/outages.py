@@ -9,7 +9,8 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,12 +30,14 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One answer: at which gateway, when it was asked for, when its first byte came, and its status (0: none)."""
+    """One answer: at which gateway, when it was asked for, when its first byte came, its status (0: none), and the
+    type of its problem if it was one."""
 
     gateway: int
     sent: float
     first: float
     status: int
+    problem: str = ""
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Stand:
     links: Links
     issuers: Issuers
     world: World
+    tell: Tell
     seen: list[Seen] = field(default_factory=list)
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -67,7 +71,8 @@ class Stand:
             began = now()
             try:
                 reply = await self.read(line, HOLDER, self.world.subjects[0], seconds=10.0)
-                self.seen.append(Seen(gateway, reply.sent, reply.first, reply.status))
+                problem = "" if reply.status == 200 else str(json.loads(reply.body or b"{}").get("type"))
+                self.seen.append(Seen(gateway, reply.sent, reply.first, reply.status, problem))
             except Gone:
                 self.seen.append(Seen(gateway, began, now(), 0))
             await asyncio.sleep(max(0.001, began + step - now()))
@@ -167,7 +172,7 @@ async def stand(subjects: int, tell: Tell, seed: int = 1) -> AsyncIterator[Stand
                 await directory_first(members, issuers, starting)
                 people = await world.settle(members.site, issuers, subjects, seed)
                 tell("the stack is up")
-                made = Stand(members, links, issuers, people)
+                made = Stand(members, links, issuers, people, tell)
                 watching = asyncio.create_task(members.watch())
                 try:
                     yield made
@@ -303,7 +308,13 @@ async def readers_are_slow(stand: Stand, readers: int) -> dict[str, float]:
         await asyncio.sleep(max(0.0, began + 10.0 - now()))
         await asyncio.gather(*tasks)
     during = [one for one in stand.seen if one.sent >= began]
+    stand.tell(f"reads of others that were not answered: {_why(during)}")
     return {"refused": float(sum(one.status != 200 for one in during)), "told_ms": max(told)}
+
+
+def _why(seen: Sequence[Seen]) -> dict[str, int]:
+    """How many were refused, by gateway and problem."""
+    return dict(Counter(f"{GATEWAYS[one.gateway]} {one.status} {one.problem}" for one in seen if one.status != 200))
 
 
 async def _write_much(stand: Stand, subject: Subject, entries: int) -> None:
@@ -389,6 +400,7 @@ async def ten_thousand_change_at_once(stand: Stand, subjects: int) -> dict[str, 
     finally:
         await conn.close()
     during = [one for one in stand.seen if began <= one.sent <= ended]
+    stand.tell(f"reads of others that were not answered: {_why(during)}")
     refused = sum(one.status != 200 for one in during)
     return {"refused": float(refused), "reads": float(len(during)), "all_s": ended - began}
 
