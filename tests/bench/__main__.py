@@ -9,7 +9,21 @@ import sys
 from collections.abc import Callable, Iterator
 
 from tests import stack
-from tests.bench import agreeing, calls, deciding, demo, doors, failing, ledger, memory, relaying, starting, verifying
+from tests.bench import (
+    agreeing,
+    applying,
+    calls,
+    deciding,
+    demo,
+    doors,
+    failing,
+    families,
+    ledger,
+    memory,
+    relaying,
+    starting,
+    verifying,
+)
 from tests.bench.demonstrating import demo_that_stays
 from tests.bench.report import Figure
 
@@ -33,9 +47,10 @@ def _story() -> Iterator[Figure]:
 
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
-    "deciding": deciding.measure, "agreeing": agreeing.measure, "relaying": _relaying, "doors": doors.measure,
+    "deciding": deciding.measure, "agreeing": agreeing.measure, "families": families.measure,
+    "relaying": _relaying, "doors": doors.measure,
     "failing": failing.measure, "ledger": _ledger, "verifying": verifying.measure, "starting": starting.measure,
-    "story": _story, "demo": demo.measure,
+    "applying": applying.measure, "story": _story, "demo": demo.measure,
 }  # fmt: skip
 
 

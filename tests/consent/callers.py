@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import permit as signing
 from chassis.permit import Action, Actor, Cell, Permit
-from consent.handlers import changes, state
+from consent.handlers import applying, changes, state
 from consent.handlers.directory import Entry
+from consent.handlers.tables import current_law
+from consent.model.law import Law
 from consent.model.ledger import Pseudonyms
 from consent.settings import Settings
 
@@ -143,7 +146,7 @@ class Desk:
     async def state(self, subject: str) -> dict[str, Any]:
         """What the leader would publish now."""
         async with self.engine.connect() as conn:
-            return await state.state_of(conn, subject, datetime.now(UTC))
+            return await state.state_of(conn, current_law(), subject, datetime.now(UTC))
 
     async def rows(self, query: str, **values: Any) -> list[Any]:
         async with self.engine.connect() as conn:
@@ -255,3 +258,11 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     """Status and the end of the problem's type."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     return answer.status_code, answer.json()["type"].removeprefix("urn:samlogg:problem:")
+
+
+async def everybody(engine: AsyncEngine, law: Law | None = None) -> None:
+    """What the leader does when the law has become another one: it goes through all subjects."""
+    done: Sequence[str] = ("",)
+    while done:
+        async with engine.begin() as conn:
+            done = await applying.some(conn, law or current_law(), done[-1] or None, 100, datetime.now(UTC))

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -56,7 +55,7 @@ async def engine(settings: Settings, client: httpx.AsyncClient) -> AsyncIterator
     del client
     found = make_engine(settings.database_url.get_secret_value(), pool_size=12)
     async with found.begin() as conn:
-        await directory.keep(conn, entries(), datetime.now(UTC))
+        await directory.keep(conn, entries())
     yield found
     await found.dispose()
 

@@ -12,7 +12,7 @@ from consent import storage
 from consent.handlers import directory
 from consent.handlers.directory import Entry
 from consent.subscribers import to_entry
-from tests.consent.callers import NURSE, Desk, a_request, asked, problem, staff
+from tests.consent.callers import NURSE, Desk, a_request, asked, everybody, problem, staff
 from tests.consent.conftest import MakeCase
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,7 +25,7 @@ def category(id_: str, version: int, *, special: Any = False) -> Entry:
 
 async def keep(engine: AsyncEngine, *entries: Entry) -> int:
     async with engine.begin() as conn:
-        return await directory.keep(conn, entries, NOW)
+        return await directory.keep(conn, entries)
 
 
 async def known(engine: AsyncEngine) -> dict[str, bool]:
@@ -72,6 +72,7 @@ async def test_a_new_category_gives_every_subject_a_new_state(make_case: MakeCas
     case = await make_case(15)
     before = await case.desk.state(case.subject)
     await keep(engine, category("brand-new", 1))
+    await everybody(engine)
     after = await case.desk.state(case.subject)
     assert after["version"] == before["version"] + 1
     own = {c for g in after["grants"] if g["kind"] == "self" for c in g["categories"]}
@@ -82,6 +83,7 @@ async def test_a_new_category_gives_every_subject_a_new_state(make_case: MakeCas
     assert (kind, state) == ("law", "pending")
     await case.desk.confirm()
     await keep(engine, category("brand-new", 2))
+    await everybody(engine)
     assert (await case.desk.state(case.subject))["version"] == after["version"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import consent.handlers.tables as tables
+from consent.model.facts import Fact
 from consent.model.law import (
     ASKED_LIKE_OTHERS,
     Category,
@@ -16,9 +17,10 @@ from consent.model.law import (
     LawInvalid,
     answerers,
     birthday,
-    parse,
+    guardians_ever_needed,
     sights,
 )
+from consent.model.law_file import parse
 
 FILE = Path(tables.__file__).parents[1] / "data" / "law.toml"
 SCHOOL, HEALTH = Category("school", special=False), Category("health", special=True)
@@ -42,7 +44,7 @@ def on(age: int, days: int = 0) -> date:
 @pytest.mark.parametrize(
     ("category", "day", "needs", "until"),
     [
-        (SCHOOL, on(11), {"guardians"}, 12),
+        (SCHOOL, on(11), {"guardians"}, 15),
         (SCHOOL, on(15, -1), {"guardians"}, 15),
         (SCHOOL, on(15), {"subject"}, None),
         (SCHOOL, on(18), {"subject"}, None),
@@ -63,9 +65,69 @@ def test_who_must_answer_follows_age_and_category(
     assert found.until == (None if until is None else birthday(BORN, until))
 
 
-def test_the_child_is_heard_from_twelve_where_guardians_decide() -> None:
-    assert answerers(table(), SCHOOL, BORN, on(11)).hears == frozenset()
-    assert answerers(table(), SCHOOL, BORN, on(12)).hears == {"subject"}
+YOUNG = date(2015, 5, 17)
+
+
+def at(age: int, days: int = 0) -> date:
+    return date.fromordinal(birthday(YOUNG, age).toordinal() + days)
+
+
+def test_the_child_is_heard_from_seven_and_asked_from_twelve_where_guardians_decide() -> None:
+    for category in (SCHOOL, HEALTH):
+        assert answerers(table(), category, YOUNG, at(7, -1)).hears == frozenset()
+        assert answerers(table(), category, YOUNG, at(7)).hears == {"subject"}
+    assert answerers(table(), SCHOOL, YOUNG, at(12, -1)).asks == frozenset()
+    assert answerers(table(), SCHOOL, YOUNG, at(12)).asks == {"subject"}
+
+
+def test_that_a_child_is_heard_or_asked_ends_no_grant_but_that_others_decide_does() -> None:
+    assert answerers(table(), SCHOOL, YOUNG, at(6)).until == birthday(YOUNG, 15)
+    assert answerers(table(), HEALTH, YOUNG, at(6)).until == birthday(YOUNG, 12)
+
+
+def test_it_is_told_which_row_says_so_and_whether_something_was_added_to_it() -> None:
+    found = answerers(table(), SCHOOL, BORN, on(15))
+    assert found.row is not None
+    assert (found.row.source.row, found.strict) == ("general-15-18", False)
+    early = answerers(table(), SCHOOL, BORN, date(2017, 1, 1))
+    assert (early.row, early.strict) == (None, True)
+    assert early.needs == BOTH
+    assert early.asks == early.hears == frozenset()
+
+    def unverify(data: Any) -> None:
+        row = next(row for row in data["answer"] if row["id"] == "care-0-7")
+        del row["verified_by"]
+
+    order = (Fact("care", "child-welfare", date(2000, 1, 1), people=frozenset({"carer"})),)
+    doubted = answerers(table(unverify), SCHOOL, YOUNG, at(6), order)
+    assert doubted.needs == BOTH | {"representatives"}
+    assert doubted.strict is True
+
+
+def test_whether_guardians_must_answer_about_any_of_these() -> None:
+    law = table()
+    assert guardians_ever_needed(law, [SCHOOL], BORN, on(15, -1))
+    assert not guardians_ever_needed(law, [SCHOOL], BORN, on(15))
+    assert guardians_ever_needed(law, [SCHOOL, HEALTH], BORN, on(15))
+    assert not guardians_ever_needed(law, [SCHOOL, HEALTH], BORN, on(18))
+    assert not guardians_ever_needed(law, [], BORN, on(9))
+
+
+def test_a_fact_to_come_ends_what_others_have_agreed_to() -> None:
+    turn, day = date(2022, 6, 1), date(2022, 1, 1)
+    mother, father = frozenset({"mother"}), frozenset({"father"})
+    first = Fact("responsibility", "mor", date(2000, 1, 1), people=mother, order=1)
+    second = Fact("responsibility", "far", turn, people=father, order=2)
+    assert answerers(table(), SCHOOL, YOUNG, day, (second,)).until == turn
+    assert answerers(table(), SCHOOL, YOUNG, day, (first, second)).until == turn
+    same = Fact("responsibility", "andre", turn, people=mother, order=2)
+    assert answerers(table(), SCHOOL, YOUNG, day, (first, same)).until == birthday(YOUNG, 15)
+    adult = answerers(table(), SCHOOL, date(1990, 1, 1), day, (first, second))
+    assert adult.until is None
+    order = Fact("care", "child-welfare", date(2000, 1, 1), people=mother, order=1)
+    moved = Fact("care", "child-welfare", turn, people=father, order=2)
+    assert answerers(table(), SCHOOL, YOUNG, day, (order, moved)).until == turn
+    assert answerers(table(), SCHOOL, YOUNG, day, (order,)).until == birthday(YOUNG, 15)
 
 
 def seen(who: Any, day: date, categories: Iterable[Category] = (SCHOOL, HEALTH, POLICE, PARTICIPANTS)) -> set[str]:
@@ -98,9 +160,23 @@ def test_the_subject_sees_everything_about_themselves_from_twelve_on_and_without
 
 def test_sight_that_begins_or_ends_later_carries_its_days() -> None:
     [school] = [sight for sight in sights(table(), "parental", [SCHOOL], BORN, on(9)) if sight.category == "school"]
-    assert (school.start, school.end) == (BORN, birthday(BORN, 18))
+    assert (school.start, school.end) == (date(2018, 7, 20), birthday(BORN, 18))
     mine = sights(table(), "self", [SCHOOL], BORN, on(9))
     assert {sight.start for sight in mine} == {birthday(BORN, 12)}
+    born = date(2020, 1, 1)
+    [school] = [one for one in sights(table(), "parental", [SCHOOL], born, born) if one.category == "school"]
+    assert (school.start, school.end) == (born, birthday(born, 18))
+
+
+def test_sight_that_goes_on_under_another_row_is_one_and_names_both() -> None:
+    def split(data: Any) -> None:
+        row = next(row for row in data["sight"] if row["id"] == "parental-general")
+        data["sight"].append(row | {"id": "parental-general-later", "from_age": 12})
+        row["to_age"] = 12
+
+    [school] = [one for one in sights(table(split), "parental", [SCHOOL], YOUNG, at(9)) if one.category == "school"]
+    assert (school.start, school.end) == (date(2018, 7, 20), birthday(YOUNG, 18))
+    assert school.rows == ("parental-general", "parental-general-later")
 
 
 def test_a_row_nobody_verified_gives_way_to_the_strict_value() -> None:
@@ -125,7 +201,7 @@ def test_a_row_outside_its_validity_is_as_if_it_were_not_there() -> None:
 
 def test_a_row_about_one_category_outranks_the_row_about_its_class() -> None:
     def more(data: Any) -> None:
-        row = dict(data["answer"][-1]) | {"id": "sector", "what": "health", "from_age": 16, "needs": ["subject"]}
+        row = dict(data["answer"][8]) | {"id": "sector", "what": "health", "from_age": 16, "needs": ["subject"]}
         data["answer"].append(row)
 
     law = table(more)
@@ -145,7 +221,7 @@ def test_a_row_that_is_not_complete_stops_the_start() -> None:
     def spoil(data: Any) -> None:
         del data["answer"][2]["from_age"]
 
-    with pytest.raises(LawInvalid, match="general-15-18"):
+    with pytest.raises(LawInvalid, match="general-12-15: from_age"):
         table(spoil)
 
 

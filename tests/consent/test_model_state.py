@@ -8,7 +8,7 @@ from consent.handlers.tables import current_law
 from consent.messages import ConsentState
 from consent.model.grants import Terms
 from consent.model.law import Category, birthday
-from consent.model.state import Live, OpenRequest, by_law, whole
+from consent.model.state import Known, Live, OpenRequest, by_law, whole
 
 LAW = current_law()
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ YOUTH, MOTHER = str(uuid4()), str(uuid4())
 
 
 def law_grants(*categories: Category, now: datetime = NOW) -> list[dict[str, Any]]:
-    return by_law(LAW, YOUTH, BORN, [MOTHER], categories or (SCHOOL, HEALTH), now)
+    return by_law(LAW, Known(YOUTH, BORN, frozenset({MOTHER})), categories or (SCHOOL, HEALTH), now)
 
 
 def test_a_grant_by_law_has_the_same_id_as_long_as_it_says_the_same() -> None:
@@ -26,7 +26,7 @@ def test_a_grant_by_law_has_the_same_id_as_long_as_it_says_the_same() -> None:
     before, after = ({grant["id"] for grant in law_grants(*kinds)} for kinds in ((SCHOOL,), (SCHOOL, HEALTH)))
     assert {grant["id"] for grant in law_grants(HEALTH, SCHOOL, now=later)} == after
     assert before != after
-    other = by_law(LAW, str(uuid4()), BORN, [MOTHER], (SCHOOL,), NOW)
+    other = by_law(LAW, Known(str(uuid4()), BORN, frozenset({MOTHER})), (SCHOOL,), NOW)
     assert not {grant["id"] for grant in other} & before
 
 

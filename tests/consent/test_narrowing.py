@@ -1,14 +1,15 @@
 """Withdrawing a part: one member of staff, what lies before a day, or what comes after one; the rest stays."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 
-from consent.handlers import directory
-from tests.consent.callers import NURSE, POLICE, Case, Desk, person, problem
+from consent.handlers import applying
+from consent.handlers.tables import current_law
+from tests.consent.callers import NURSE, POLICE, Case, Desk, everybody, problem
 from tests.consent.conftest import MakeCase
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -118,15 +119,16 @@ async def test_a_part_that_cannot_be_read_changes_nothing(make_case: MakeCase, p
 
 
 async def test_a_new_law_table_gives_every_subject_a_new_version_once(make_case: MakeCase, desk: Desk) -> None:
-    case, version = await make_case(15), str(uuid4())[:8]
+    case, law = await make_case(15), replace(current_law(), mark=str(uuid4())[:24])
     before = (await desk.state(case.subject))["version"]
     async with desk.engine.begin() as conn:
-        assert await directory.apply_law(conn, version, datetime.now(UTC))
+        assert await applying.adopt(conn, law)
     async with desk.engine.begin() as conn:
-        assert not await directory.apply_law(conn, version, datetime.now(UTC))
-        pending = await conn.scalar(
-            text("SELECT count(*) FROM change WHERE kind = 'law' AND subject::text = :s"), {"s": case.subject}
-        )
-    assert pending >= 1
+        assert not await applying.adopt(conn, law)
+    await everybody(desk.engine, law)
+    await everybody(desk.engine, law)
+    [[pending]] = await desk.rows(
+        "SELECT count(*) FROM change WHERE kind = 'law' AND subject::text = :s", s=case.subject
+    )
+    assert pending == 1
     assert (await desk.state(case.subject))["version"] == before + 1
-    assert (await case.withdraw(person(case.subject).id or "", POLICE)).status_code == 404

@@ -59,7 +59,7 @@ async def service(kafka: Kafka, postgres: Postgres, monkeypatch: pytest.MonkeyPa
             httpx.AsyncClient(transport=transport, base_url="http://consent", timeout=30) as client,
         ):
             async with engine.begin() as conn:
-                await directory.keep(conn, entries(), datetime.now(UTC))
+                await directory.keep(conn, entries())
             found = Service(client, engine)
             found.bus, found.topics = bus, topics
             yield found
@@ -111,7 +111,7 @@ async def test_without_kafka_requests_and_withdrawals_are_taken_and_stay_pending
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://consent") as client,
     ):
         async with engine.begin() as conn:
-            await directory.keep(conn, entries(), datetime.now(UTC))
+            await directory.keep(conn, entries())
         case = await Case(Desk(client, engine), a_request(15)).made()
         assert (await case.answer(case.subject)).status_code == 202
         withdrawn = await case.withdraw(case.subject, POLICE)

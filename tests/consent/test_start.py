@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from consent import __main__ as program
 from consent.app import create_app
+from consent.handlers.tables import current_law
+from consent.model.law import LawInvalid
 from consent.model.text_files import TextsInvalid
 from tests.consent.callers import settings_for
 from tests.consent.writing import DRAFT, approved, folder, written
@@ -15,11 +17,30 @@ from tests.consent.writing import DRAFT, approved, folder, written
 DATABASE = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
 
 
+def approving(folder: Path) -> Path:
+    """Somebody's name under the packaged law table."""
+    file = folder / "approval.toml"
+    file.write_text(f'version = "{current_law().version}"\nby = "Kari Lov, Solvik kommune"\nat = 2026-11-20\n')
+    return file
+
+
 def test_production_does_not_start_without_an_approved_consent_text(tmp_path: Path) -> None:
     with pytest.raises(TextsInvalid, match="no approved consent text"):
         create_app(settings_for(DATABASE, DATABASE, mode="production"))
     texts = folder(tmp_path, nb=written("nb", v1=approved()), so=written("so", v1=DRAFT))
-    create_app(settings_for(DATABASE, DATABASE, mode="production", consent_texts=texts))
+    law = approving(tmp_path)
+    create_app(settings_for(DATABASE, DATABASE, mode="production", consent_texts=texts, law_approval=law))
+
+
+def test_production_does_not_start_with_a_row_of_the_law_table_that_nobody_has_verified_or_approved(
+    tmp_path: Path,
+) -> None:
+    texts = folder(tmp_path, nb=written("nb", v1=approved()))
+    given: dict[str, object] = {"mode": "production", "consent_texts": texts}
+    with pytest.raises(LawInvalid, match="row general-0-7: nobody who may has verified or approved it"):
+        create_app(settings_for(DATABASE, DATABASE, **given))
+    create_app(settings_for(DATABASE, DATABASE, **given, law_approval=approving(tmp_path)))
+    create_app(settings_for(DATABASE, DATABASE, mode="synthetic"))
 
 
 def test_a_file_of_texts_that_cannot_be_read_stops_the_start_by_its_name(tmp_path: Path) -> None:

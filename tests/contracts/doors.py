@@ -139,7 +139,7 @@ async def _consent(postgres: Postgres) -> AsyncIterator[Door]:
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://c") as client:
         async with engine.begin() as conn:
-            await consent_directory.keep(conn, consent_callers.entries(), datetime.now(UTC))
+            await consent_directory.keep(conn, consent_callers.entries())
         desk = consent_callers.Desk(client, engine)
         case = await (await consent_callers.Case(desk, consent_callers.a_request(15)).made()).everybody_agrees()
         other = await consent_callers.Case(desk, consent_callers.a_request(17)).made()

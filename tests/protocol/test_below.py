@@ -49,7 +49,7 @@ class _Session:
 async def test_a_check_serves_only_heartbeats_that_came_before_it_began() -> None:
     """Else a leader could grant on a check from before somebody else took over."""
     nothing: Any = None
-    leader = Leader(nothing, nothing, nothing, nothing)
+    leader = Leader(nothing, nothing, nothing, nothing, nothing)
     horizon = Horizon(1, 0.0, 0.0, [PARTITION], leader._topics)
     horizon.barrier(PARTITION, 0, 1)
     session: Any = _Session()

@@ -28,7 +28,7 @@ from consent.handlers.checkpoints import CHECKPOINTS, Checkpoints, newest_publis
 from consent.handlers.leader import Leader
 from consent.handlers.people import Registry
 from consent.handlers.requests import Office
-from consent.handlers.tables import consent_texts, current_law
+from consent.handlers.tables import consent_texts, law_table
 from consent.handlers.witnessing import Witness
 from consent.model.ledger import Pseudonyms
 from consent.model.notes import Signer
@@ -43,10 +43,14 @@ def create_app(
 ) -> FastAPI:
     """The service, not started. `wall`: Unix time for signed requests. `bus=False`: without Kafka and leader (tests).
 
-    TextsInvalid, LawInvalid when the data files cannot be used: in production, without an approved text in bokmål.
+    TextsInvalid, LawInvalid when the data files cannot be used: in production, without an approved text in bokmål, or
+    with a row of the law table that nobody has verified or approved.
     """
     business, url = clock or Clock(), settings.database_url.get_secret_value()
-    law = current_law()
+    law = law_table(
+        settings.law_table, municipality=settings.municipality, approval=settings.law_approval,
+        production=not settings.synthetic,
+    )  # fmt: skip
     office_texts = consent_texts(settings.consent_texts, law.day_of(business.now()), drafts=settings.synthetic)
     engine = make_engine(url, pool_size=settings.pool_size)
     keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=4)
@@ -57,7 +61,7 @@ def create_app(
     expected = ["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY, CONSUMER, CHECKPOINTS] if bus else []
     health = Health(*expected)
     provider = tracing.setup(SERVICE, settings.replica)
-    leading = Leader(engine, settings, business, health)
+    leading = Leader(engine, settings, law, business, health)
     confirmations = Confirmations(engine, url)
 
     @asynccontextmanager
@@ -93,6 +97,7 @@ def create_app(
         engine, office, confirmations, verified, business, secret, settings.confirmation_seconds, names, signer
     )
     app.include_router(api.router(parts))
+    app.include_router(api.facts(parts))
     app.include_router(api.looks(parts))
     app.include_router(api.audit(parts))
     app.include_router(api.texts(parts))

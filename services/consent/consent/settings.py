@@ -36,6 +36,8 @@ class Settings(Common):
     packaged one. test_series: in a synthetic installation, whose test numbers are taken (`skatteetaten`, `nhn`, `nav`,
     with commas between). ledger_signing_key, ledger_origin: the seed of the Ed25519 key and the name that the ledger's
     checkpoints are signed with; both stay as long as the database. witness_url, witness_key: who signs them too.
+    law_table: a file in the form of `data/law.toml` instead of the packaged one. law_approval: a file that approves its
+    rows (version, by, at, rows). municipality: whose own rows count.
     """
 
     keys_database_url: SecretStr
@@ -45,6 +47,9 @@ class Settings(Common):
     confirmation_seconds: float = Field(default=5.0, ge=0.0, le=30.0)
     consent_texts: Path | None = None
     test_series: str | None = None
+    law_table: Path | None = None
+    law_approval: Path | None = None
+    municipality: str | None = Field(default=None, min_length=1, max_length=80)
     ledger_signing_key: Key
     ledger_origin: str = Field(pattern=notes.NAME)
     witness_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]{1,253}$")

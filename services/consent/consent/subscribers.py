@@ -264,7 +264,7 @@ class DirectoryFeed:
                 entries = [entry for records in batch.values() for record in records if (entry := to_entry(record))]
                 if entries:
                     async with self._engine.begin() as conn:
-                        await directory.keep(conn, entries, self._clock.now())
+                        await directory.keep(conn, entries)
                 alive = await pulse.beats(consumer)
                 caught_up = caught_up or pulse.behind == 0
                 if alive and caught_up:

@@ -1,4 +1,4 @@
-"""The command `samlogg`: `trace` draws a trace, `why` tells what waits for what, `dlq` handles dead letters."""
+"""The command `samlogg`: `trace` draws a trace, `why` what waits, `law` what the table says, `dlq` dead letters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import json
 import sys
 from collections.abc import Sequence
 
-from samlogg import running, trace, why
+from consent.model import law_told
+from consent.model.law import LawInvalid
+from samlogg import law, running, trace, why
 
 
 def show_trace(given: argparse.Namespace) -> int:
@@ -25,6 +27,20 @@ def show_why(given: argparse.Namespace) -> int:
     return 1 if found.not_ready or found.leader is None else 0
 
 
+def show_law(given: argparse.Namespace) -> int:
+    """Tell what the law table says of somebody, or all of it, or what another table would change."""
+    here = law.table(given.table, given.municipality)
+    if given.born:
+        lines = law.somebody(here, given.born, given.on, given.facts, as_json=given.json)
+    elif given.new:
+        there = law.table(given.new, given.municipality)
+        lines = law.another(here, there, law.database(given.world), as_json=given.json)
+    else:
+        lines = law_told.page(here)
+    print("\n".join(lines))
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="samlogg", description="What an operator asks of a running system")
@@ -37,6 +53,15 @@ def parser() -> argparse.ArgumentParser:
     asking = commands.add_parser("why", help="who leads, who may answer, who is behind, what is unconfirmed")
     asking.add_argument("--json", action="store_true", help="as JSON")
     asking.set_defaults(act=show_why)
+    telling = commands.add_parser("law", help="who decides and who sees, by age; alone: the whole table as a page")
+    telling.add_argument("--born", help="a birth date: what holds for somebody")
+    telling.add_argument("--on", help="on which day (default today)")
+    telling.add_argument("--facts", default="", help="responsibility=mor,care=child-welfare,capacity=lacking,party=all")
+    telling.add_argument("--new", help="another table's file: whom it would touch, in counts")
+    telling.add_argument("--table", help="the table's file, if not the packaged one")
+    telling.add_argument("--municipality", help="whose own rows count")
+    telling.add_argument("--json", action="store_true", help="as JSON")
+    telling.set_defaults(act=show_law)
     commands.add_parser("dlq", help="dead letters: `samlogg dlq --help`", add_help=False)
     return made
 
@@ -49,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(words)
     try:
         return int(given.act(given))
-    except (trace.NoTraceError, running.NotRunningError) as error:
+    except (trace.NoTraceError, running.NotRunningError, LawInvalid, law.NoSuchFactError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -2,6 +2,7 @@
 
 from consent.api.audit import audit
 from consent.api.errors import install
+from consent.api.facts import facts
 from consent.api.leases import leases
 from consent.api.ledger import ledger
 from consent.api.looks import looks
@@ -9,4 +10,4 @@ from consent.api.parts import Parts
 from consent.api.routes import router
 from consent.api.wording import texts
 
-__all__ = ["Parts", "audit", "install", "leases", "ledger", "looks", "router", "texts"]
+__all__ = ["Parts", "audit", "facts", "install", "leases", "ledger", "looks", "router", "texts"]

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
+from consent.model.facts import Responsibility
 from consent.model.languages import TAG
-from consent.model.people import Responsibility
 from consent.model.texts import Direction, Helper, How, Status, Way
 
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"

@@ -14,6 +14,7 @@ STATUS: dict[type[RuleBroken], int] = {
     errors.AlreadyAnswered: 409,
     errors.AlreadyAsked: 409,
     errors.AssuranceTooLow: 403,
+    errors.FactNotYours: 403,
     errors.NoCheckpoint: 404,
     errors.NotInCheckpoint: 409,
     errors.RequestClosed: 409,

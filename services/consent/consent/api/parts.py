@@ -13,10 +13,12 @@ from chassis.idempotency import Earlier, Once
 from chassis.permit import Permit, Signed
 from chassis.problems import Problem, not_found
 from consent import storage
+from consent.api.bodies import Person
 from consent.handlers.changes import Confirmations
 from consent.handlers.requests import Office
 from consent.model.ledger import Pseudonyms
 from consent.model.notes import Signer
+from consent.model.people import Claim
 
 Verified = Callable[[Request], Awaitable[Signed]]
 
@@ -104,3 +106,10 @@ def only(signed: Signed, kind: str) -> None:
     """403 unless this kind of actor asks: the gateway sees to it; this is the second lock."""
     if signed.actor.kind != kind:
         raise Problem(403, "not-allowed", "You may not do this.")
+
+
+def claimed(parts: Parts, person: Person) -> Claim:
+    """What is said of a person; InvalidNationalId, NationalIdNotAccepted."""
+    registry, today = parts.office.registry, parts.office.law.day_of(parts.clock.now())
+    number = registry.accept(person.national_id.get_secret_value(), today)
+    return Claim(number, person.given_name, person.family_name, person.birth_date, person.language)

@@ -10,13 +10,12 @@ from chassis.permit import Actor, Signed
 from chassis.problems import Problem, not_found, respond
 from chassis.routes import route
 from consent.api import bodies
-from consent.api.parts import Parts, Writing, allowed, an_id, known, only, reading, writing
+from consent.api.parts import Parts, Writing, allowed, an_id, claimed, known, only, reading, writing
 from consent.handlers import answers, requests, views, withdrawals
 from consent.handlers.answers import Answer
 from consent.handlers.requests import Made, Order
 from consent.handlers.withdrawals import Part
 from consent.model.languages import wishes
-from consent.model.people import Claim
 from consent.model.requests import Cell
 from consent.model.texts import Conveyed
 
@@ -88,12 +87,6 @@ def _request_routes(routes: APIRouter, parts: Parts) -> None:
 
 
 def _order(parts: Parts, body: bodies.NewRequest) -> Order:
-    today = parts.office.law.day_of(parts.clock.now())
-
-    def claim(person: bodies.Person) -> Claim:
-        number = parts.office.registry.accept(person.national_id.get_secret_value(), today)
-        return Claim(number, person.given_name, person.family_name, person.birth_date, person.language)
-
     cells = frozenset(
         Cell(cell.service, category, action)
         for cell in body.cells
@@ -101,8 +94,8 @@ def _order(parts: Parts, body: bodies.NewRequest) -> Order:
         for action in cell.actions
     )
     return Order(
-        body.asker, claim(body), tuple(claim(guardian) for guardian in body.guardians), body.responsibility, body.level,
-        body.why, body.purpose, cells, body.until,
+        body.asker, claimed(parts, body), tuple(claimed(parts, guardian) for guardian in body.guardians),
+        body.responsibility, body.level, body.why, body.purpose, cells, body.until,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consent import storage
 
 KINDS = frozenset({"category", "service"})
-LAW_CHANGED = "law"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +21,12 @@ class Entry:
     body: Mapping[str, Any] | None
 
 
-async def keep(conn: AsyncConnection, entries: Iterable[Entry], now: datetime) -> int:
+async def keep(conn: AsyncConnection, entries: Iterable[Entry]) -> int:
     """Keep these states, in the order of the topic; returns how many keys are news.
 
     A record older than the one held changes nothing. An unreadable one closes its key until a readable one comes whose
     version is not below the one held (design.md rule 2). When the categories change, what the law yields changes for
-    every subject: each gets a new version.
+    every subject: the leader goes through them all (handlers/applying.py).
     """
     held: dict[tuple[str, str], tuple[int, Mapping[str, Any], bool]] = {}
     for entry in entries:
@@ -47,13 +45,5 @@ async def keep(conn: AsyncConnection, entries: Iterable[Entry], now: datetime) -
     before = await storage.categories(conn)
     changed = await storage.keep_entries(conn, rows)
     if any(kind == "category" for kind, _ in changed) and await storage.categories(conn) != before:
-        await storage.add_change_for_all(conn, LAW_CHANGED, now)
+        await storage.call_for_law(conn)
     return len(changed)
-
-
-async def apply_law(conn: AsyncConnection, version: str, now: datetime) -> bool:
-    """Where the states come from another law table than this one, each subject gets a new version; were they?"""
-    if not await storage.law_is_new(conn, version):
-        return False
-    await storage.add_change_for_all(conn, LAW_CHANGED, now)
-    return True

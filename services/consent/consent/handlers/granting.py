@@ -12,7 +12,7 @@ from consent import storage
 from consent.handlers import changes
 from consent.model.grants import BASIS, Narrowing, Terms, difference, limits, says
 from consent.model.law import Law
-from consent.model.requests import Cell, Said, in_force, needed
+from consent.model.requests import Cell, Said, capacity, in_force, needed
 from consent.storage import GrantRow, RequestRow, Word
 
 Spoken = Mapping[tuple[str, Cell], Word]
@@ -59,16 +59,23 @@ def _counting(narrowings: Iterable[Narrowing], cell: Cell, words: Spoken) -> lis
     return counting
 
 
+def body_of(plans: Iterable[Plan]) -> dict[str, Any]:
+    """Which grants begin and end, as a change tells it."""
+    listed = list(plans)
+    return {
+        "began": [row["id"] for plan_ in listed for row in plan_.begin],
+        "ended": [id_ for plan_ in listed for id_ in plan_.end],
+    }
+
+
 async def carry_out(
-    conn: AsyncConnection, subject: str, plans: Sequence[Plan], kind: str, body: Mapping[str, Any], now: datetime
-) -> str:
+    conn: AsyncConnection, subject: str, plans: Sequence[Plan], kind: str, body: Mapping[str, Any], now: datetime, *,
+    change: str | None = None,
+) -> str:  # fmt: skip
     """Write the plans as one change; returns its id. The caller has locked the subject."""
-    change = changes.new_id()
-    began = [row["id"] for plan_ in plans for row in plan_.begin]
-    ended = [id_ for plan_ in plans for id_ in plan_.end]
-    await changes.record(conn, change, subject, kind, {**body, "began": began, "ended": ended}, now)
-    if ended:
-        await storage.end_grants(conn, ended, change)
+    change, told = change or changes.new_id(), body_of(plans)
+    await changes.record(conn, change, subject, kind, {**body, **told}, now)
+    await storage.end_grants(conn, dict.fromkeys(told["ended"], change))
     await storage.add_grants(conn, [{**row, "began": change} for plan_ in plans for row in plan_.begin])
     return change
 
@@ -79,7 +86,7 @@ def _row(law: Law, request: RequestRow, words: Spoken, terms: Terms, now: dateti
     people = {person for cell in cells for person in needed(law, rules, cell, law.day_of(now))}
     granted_by = [
         {
-            "person": person, "capacity": "subject" if person == rules.subject else "guardian",
+            "person": person, "capacity": capacity(rules, person, law.day_of(now)),
             "answers": sorted(words[person, cell].evidence for cell in cells if (person, cell) in words),
         }
         for person in sorted(people)

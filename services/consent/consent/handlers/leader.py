@@ -24,9 +24,9 @@ from chassis.kafka import stop as stop_producer
 from chassis.outbox import announce
 from chassis.storage import raw_connection
 from consent import storage
-from consent.handlers import changes, directory, state
-from consent.handlers.tables import current_law
+from consent.handlers import applying, changes, state
 from consent.model.horizon import LEASE_SECONDS, Horizon, Pending, Topics
+from consent.model.law import Law
 from consent.settings import Settings
 
 SUBJECTS = "consent.state.v1"
@@ -35,8 +35,11 @@ EVENTS = "consent.events.v1"
 BARRIER = "consent.barrier.v1"
 BARRIER_KEY = b"!barrier"
 _LOCK = 7_264_010
-_BATCH = 50
+_BATCH = 200
+_SLICE = 250
+_AHEAD = 1_000
 _TICK = 0.5
+_SOON = 0.02
 _DEADLINE = 8.0
 _WAITED_OUT = (
     OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, KafkaError,
@@ -62,8 +65,9 @@ class TopicIsNewer(Lost):
 class Leader:
     """One per process. `run` reads the topics for ever and leads whenever it gets the lock."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings, clock: Clock, health: Health) -> None:
+    def __init__(self, engine: AsyncEngine, settings: Settings, law: Law, clock: Clock, health: Health) -> None:
         self._engine, self._settings, self._clock, self._health = engine, settings, clock, health
+        self._law = law
         self._topics = Topics()
         self._partitions: list[TopicPartition] = []
         self._horizon: Horizon | None = None
@@ -145,6 +149,7 @@ class Leader:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._publish_changes(producer, horizon))
                 group.create_task(self._confirm_changes(horizon))
+                group.create_task(self._apply_law(horizon))
                 group.create_task(self._keep_lock())
 
     def _standing_by(self) -> None:
@@ -176,16 +181,35 @@ class Leader:
             self._moved.clear()
             with contextlib.suppress(TimeoutError):
                 await _while_awake(conn, asyncio.wait_for(self._moved.wait(), _TICK))
-        await _while_awake(conn, self._apply_law(horizon))
+        await _while_awake(conn, self._adopt_law(horizon))
         await _while_awake(conn, self._publish_again(producer))
         return horizon
 
-    async def _apply_law(self, horizon: Horizon) -> None:
+    async def _adopt_law(self, horizon: Horizon) -> None:
         """A law table that is new to this installation yields something new for every subject."""
         async with self._engine.begin() as conn:
             await _still_ours(conn, horizon.epoch)
-            if await directory.apply_law(conn, current_law().version, self._clock.now()):
-                _log.info("another law table", extra={"law": current_law().version})
+            if await applying.adopt(conn, self._law):
+                _log.info("another law table", extra={"law": self._law.version})
+
+    async def _apply_law(self, horizon: Horizon) -> None:
+        """Bring every subject up to the newest law, some at a time, and never far ahead of what is confirmed.
+
+        Without that bound each round of publishing would look through a hundred thousand pending changes.
+        """
+        through, after = -1, None
+        while True:
+            done: Sequence[str] = ()
+            async with self._engine.begin() as conn:
+                await _still_ours(conn, horizon.epoch)
+                generation = await storage.generation(conn)
+                ahead = generation == through or await storage.count_pending(conn) >= _AHEAD
+                if not ahead:
+                    done = await applying.some(conn, self._law, after, _SLICE, self._clock.now())
+                    through = generation if not done and after is None else through
+                    after = done[-1] if done else None
+            if ahead:
+                await asyncio.sleep(_TICK if generation == through else _SOON)
 
     async def _write_barriers(self, producer: AIOKafkaProducer, horizon: Horizon) -> None:
         async with asyncio.timeout(_DEADLINE), producer.transaction():
@@ -235,14 +259,14 @@ class Leader:
         self._pending = [change for change, _ in found]
         _unconfirmed.set(len(found))
         newest = {change.subject: change.version for change in self._pending}  # in the order of their versions
-        said = {change.subject for change, kind in found if kind != directory.LAW_CHANGED}
+        said = {change.subject for change, kind in found if kind != applying.KIND}
         return sorted(self._topics.behind(newest, self._published), key=lambda subject: (subject not in said, subject))
 
     async def _publish(self, producer: AIOKafkaProducer, subjects: Sequence[str]) -> None:
         """The state as the database has it now, whole, in one transaction; never a payload kept from before."""
         async with self._engine.connect() as conn:
             await conn.execution_options(isolation_level="REPEATABLE READ")
-            found = [await state.state_of(conn, subject, self._clock.now()) for subject in subjects]
+            found = await state.states_of(conn, self._law, subjects, self._clock.now())
         sent = []
         async with asyncio.timeout(_DEADLINE), producer.transaction():
             for body in found:
@@ -275,7 +299,7 @@ class Leader:
             rows = await conn.execute(
                 text(
                     "UPDATE change SET state = 'confirmed', confirmed_at = now()"
-                    " WHERE id::text = ANY(:ids) AND state = 'pending' RETURNING *"
+                    " WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'pending' RETURNING id"
                 ),
                 {"ids": [change.id for change in done]},
             )

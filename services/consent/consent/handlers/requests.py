@@ -1,7 +1,7 @@
 """Asking for consent: a request is recorded, and the people it is about; nothing else is stored before they answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import uuid4
 
@@ -13,8 +13,9 @@ from consent.handlers import changes
 from consent.handlers.people import Registry
 from consent.handlers.state import content_categories
 from consent.model.errors import CategoryUnknown, PurposeUnknown, ServiceUnknown
+from consent.model.facts import Responsibility
 from consent.model.law import SYSTEM_CATEGORIES, Category, Law, guardians_ever_needed
-from consent.model.people import Claim, Responsibility, check_birth_dates, check_different, check_responsibility
+from consent.model.people import Claim, check_birth_dates, check_different, check_responsibility
 from consent.model.requests import Asked, Cell, asked_for, asker_of, check_until
 from consent.model.texts import Texts
 from consent.storage import PersonRow
@@ -77,7 +78,9 @@ async def ask(conn: AsyncConnection, office: Office, actor: Actor, order: Order,
     await storage.ensure_subject(conn, subject.id, now)
     await changes.lock(conn, subject.id)
     held = await _responsible(conn, subject.id, guardians, order.responsibility, source, now)
-    found = Asked(str(uuid4()), subject.id, subject.birth_date, held, cells, order.purpose, law.ends(order.until))
+    facts = (await storage.facts_of(conn, [subject.id])).get(subject.id, ())
+    until = law.ends(order.until)
+    found = Asked(str(uuid4()), subject.id, subject.birth_date, held, cells, order.purpose, until, facts)
     change = changes.new_id()
     values = {
         "id": found.id, "subject": subject.id, "asker": asker, "asked_by": actor.id or "", "level": order.level,
@@ -85,7 +88,12 @@ async def ask(conn: AsyncConnection, office: Office, actor: Actor, order: Order,
         "until": order.until, "change": change, "created_at": now,
     }  # fmt: skip
     rows = [
-        {**cell._asdict(), "special": category.special, "controller": controllers[cell.service]}
+        {
+            **cell._asdict(),
+            "special": category.special,
+            "sector": category.sector,
+            "controller": controllers[cell.service],
+        }
         for cell, category in sorted(cells.items())
     ]
     await storage.add_request(conn, values, rows, held)
@@ -104,7 +112,8 @@ async def _known_cells(
         raise ServiceUnknown
     if any(cell.category not in categories or cell.category in SYSTEM_CATEGORIES for cell in cells):
         raise CategoryUnknown
-    return {cell: categories[cell.category] for cell in cells}, {id_: one.agency for id_, one in services.items()}
+    kinds = {cell: replace(categories[cell.category], sector=services[cell.service].kind) for cell in cells}
+    return kinds, {id_: one.agency for id_, one in services.items()}
 
 
 async def _responsible(

@@ -1,45 +1,72 @@
 """The whole published state of a subject, as the database has it now."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
-from consent.handlers.tables import current_law
 from consent.model.errors import Unseen
 from consent.model.law import ASKED_LIKE_OTHERS, Category, Law
 from consent.model.requests import asked_for
-from consent.model.state import Live, OpenRequest, by_law, whole
-from consent.storage import RequestRow
+from consent.model.state import Known, Live, OpenRequest, by_law, whole
+from consent.storage import RequestRow, SubjectRow
+
+TURN = 10
+"""So many subjects are worked on before others get their turn: heartbeats must not wait for hundreds."""
 
 
-async def state_of(conn: AsyncConnection, subject: str, now: datetime) -> dict[str, Any]:
+async def state_of(conn: AsyncConnection, law: Law, subject: str, now: datetime) -> dict[str, Any]:
     """Version, grants (by consent and by law) and open requests: the value of the record on `consent.state.v1`.
 
     Reads only. Whoever publishes it needs no lock: a version that is read late is followed by a newer one.
     Unseen when there is no such subject.
     """
-    law = current_law()
-    on, epoch = law.day_of(now), int(now.timestamp())
-    row = await storage.subject_row(conn, subject)
-    if row is None:
+    found = await states_of(conn, law, [subject], now)
+    if not found:
         raise Unseen
-    guardians = await storage.guardians(conn, subject)
-    seers = [guardian for guardian, sees in guardians.items() if sees]
-    known = await content_categories(conn)
-    live = [
-        Live(grant.id, grant.begins, grant.terms)
-        for grant in await storage.grants_of(conn, subject, epoch)
-        if not grant.ended
-    ]
-    open_requests = [
-        OpenRequest(found.rules.id, found.asker, tuple(sorted(asked_for(law, found.rules, on))))
-        for found in await requests_of(conn, law, subject)
-        if found.rules.until > epoch
-    ]
-    seen = by_law(law, subject, row.birth_date, seers, list(known.values()), now)
-    return whole(subject, row.version, live, seen, open_requests)
+    return found[0]
+
+
+async def states_of(conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime) -> list[dict[str, Any]]:
+    """As state_of, for each of these subjects that there is."""
+    on, epoch = law.day_of(now), int(now.timestamp())
+    rows = await storage.subject_rows(conn, subjects)
+    known = await _known(conn, rows)
+    categories = tuple((await content_categories(conn)).values())
+    grants = await storage.grants_about(conn, subjects, epoch)
+    requests = await storage.requests_about(conn, subjects, law.ends)
+    found = []
+    for number, (subject, row) in enumerate(rows.items()):
+        if number % TURN == 0:
+            await asyncio.sleep(0)
+        live = [Live(grant.id, grant.begins, grant.terms) for grant in grants.get(subject, ()) if not grant.ended]
+        open_requests = [
+            OpenRequest(one.rules.id, one.asker, tuple(sorted(asked_for(law, one.rules, on))))
+            for one in requests.get(subject, ())
+            if one.rules.until > epoch
+        ]
+        seen = by_law(law, known[subject], categories, now)
+        found.append(whole(subject, row.version, live, seen, open_requests))
+    return found
+
+
+async def known_of(conn: AsyncConnection, subjects: Sequence[str]) -> Mapping[str, Known]:
+    """Each of these subjects as the law table is asked about them."""
+    return await _known(conn, await storage.subject_rows(conn, subjects))
+
+
+async def _known(conn: AsyncConnection, rows: Mapping[str, SubjectRow]) -> Mapping[str, Known]:
+    guardians, facts = await storage.guardians_of(conn, rows), await storage.facts_of(conn, rows)
+    return {
+        id_: Known(
+            id_, row.birth_date, frozenset(person for person, sees in guardians.get(id_, {}).items() if sees),
+            facts.get(id_, ()),
+        )
+        for id_, row in rows.items()
+    }  # fmt: skip
 
 
 async def content_categories(conn: AsyncConnection) -> dict[str, Category]:

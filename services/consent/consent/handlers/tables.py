@@ -6,15 +6,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from consent.model import law, text_files, texts, words
+from consent.model import law, law_file, text_files, texts, words
 
 _DATA = Path(__file__).parent.parent / "data"
+LAW = _DATA / "law.toml"
 
 
 @cache
 def current_law() -> law.Law:
-    """The packaged age-and-law table. It never changes while a process runs; LawInvalid when it cannot be read."""
-    return law.parse(_read(_DATA / "law.toml"))
+    """The packaged age-and-law table, of no municipality; LawInvalid when it cannot be read."""
+    return law_table(LAW)
+
+
+def law_table(
+    file: Path | None, *, municipality: str | None = None, approval: Path | None = None, production: bool = False
+) -> law.Law:
+    """The age-and-law table in `file`, or the packaged one, as it holds in a municipality. It never changes while a
+    process runs; LawInvalid when it, or the approval of it, cannot be used."""
+    signed = None if approval is None else law_file.approval_of(_read(approval))
+    return law_file.parse(_read(file or LAW), municipality=municipality, approval=signed, production=production)
 
 
 def consent_texts(folder: Path | None, today: date, *, drafts: bool) -> texts.Texts:

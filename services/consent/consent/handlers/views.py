@@ -13,10 +13,19 @@ from consent.handlers import withdrawals
 from consent.handlers.granting import Spoken, covers, words_only
 from consent.handlers.looks import named, words_for
 from consent.handlers.requests import WHY, Office
-from consent.handlers.state import content_categories, requests_of, state_of
+from consent.handlers.state import content_categories, known_of, requests_of, state_of
 from consent.model.errors import Unseen
-from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Category, Law, sights
-from consent.model.requests import Cell, asked_for, progress, state_of_request, visible, waits_for
+from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Law
+from consent.model.requests import (
+    Cell,
+    asked_for,
+    nobody_answers,
+    progress,
+    state_of_request,
+    visible,
+    waits_for,
+)
+from consent.model.state import seen_today
 from consent.model.texts import Picked
 from consent.model.words import Words
 from consent.storage import GrantRow, Names, RequestRow, Service
@@ -24,15 +33,12 @@ from consent.storage import GrantRow, Names, RequestRow, Service
 
 async def cells_shown(conn: AsyncConnection, law: Law, found: RequestRow, person: str, on: date) -> list[Cell]:
     """The cells of a request that this person is shown."""
-    if person == found.rules.subject:
+    subject = found.rules.subject
+    if person == subject:
         return sorted(found.rules.cells)
-    guardians = await storage.guardians(conn, found.rules.subject)
-    seen: frozenset[str] = frozenset()
-    if guardians.get(person):
-        categories: Iterable[Category] = (await content_categories(conn)).values()
-        in_sight = sights(law, "parental", categories, found.rules.born, on)
-        seen = frozenset(sight.category for sight in in_sight if sight.start <= on)
-    return visible(law, found.rules, person, seen, on)
+    known = (await known_of(conn, [subject]))[subject]
+    categories = tuple((await content_categories(conn)).values())
+    return visible(law, found.rules, person, seen_today(law, known, categories, person, on), on)
 
 
 async def requests_for(
@@ -87,7 +93,7 @@ def _base(
     own = [grant for grant in grants if grant.request == rules.id and any(covers(grant, cell) for cell in cells)]
     pending = not row.confirmed or any(not grant.begun or grant.ended for grant in own)
     answers = {place: said for place, said in words_only(spoken).items() if place[1] in cells}
-    waiting = bool(waits_for(law, rules, cells, answers, on))
+    waiting = bool(waits_for(law, rules, cells, answers, on)) or nobody_answers(law, rules, cells, on)
     state = state_of_request(
         now=int(now.timestamp()), until=rules.until, waiting=waiting, pending=pending, live=bool(own)
     )
@@ -156,7 +162,7 @@ async def grants_for(
 
     The number is of what is shown: of services whose consent is on its way out there is nothing more to end.
     """
-    shown = await _grants_shown(conn, permit, actor, now)
+    shown = await _grants_shown(conn, law, permit, actor, now)
     words, names = await words_for(conn, actor, wishes), await storage.directory_names(conn)
     given = await _evidence(conn, actor, permit.subject, [item["id"] for item in shown if item["kind"] == "consent"])
     may = await withdrawals.may_end(conn, law, actor, permit.subject, now)
@@ -209,7 +215,9 @@ def _end(item: Mapping[str, Any], subject: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _grants_shown(conn: AsyncConnection, permit: Permit, actor: Actor, now: datetime) -> list[dict[str, Any]]:
+async def _grants_shown(
+    conn: AsyncConnection, law: Law, permit: Permit, actor: Actor, now: datetime
+) -> list[dict[str, Any]]:
     """Grants by consent and by law. The subject sees all; another reader the own grants by law, and those by consent
     that the reader was asked about (or all, if the reader may know who takes part), cut to the own categories.
 
@@ -218,10 +226,10 @@ async def _grants_shown(conn: AsyncConnection, permit: Permit, actor: Actor, now
     is_subject = actor.kind == "person" and actor.id == permit.subject
     allowed = permit.categories() - set(SYSTEM_CATEGORIES)
     by_consent = [_grant(row) for row in await storage.grants_of(conn, permit.subject, int(now.timestamp()))]
-    state = await state_of(conn, permit.subject, now)
-    law = [_by_law(grant) for grant in state["grants"] if grant["kind"] != "consent"]
+    state = await state_of(conn, law, permit.subject, now)
+    legal = [_by_law(grant) for grant in state["grants"] if grant["kind"] != "consent"]
     if is_subject:
-        return by_consent + law
+        return by_consent + legal
     person = None if PARTICIPANTS in allowed else actor.id or ""
     known = await storage.grants_known_to(conn, permit.subject, person)
     cut = [
@@ -229,7 +237,7 @@ async def _grants_shown(conn: AsyncConnection, permit: Permit, actor: Actor, now
         for item in by_consent
         if item["id"] in known
     ]
-    own = [item for item in law if item["recipient"] == f"person:{actor.id}"]
+    own = [item for item in legal if item["recipient"] == f"person:{actor.id}"]
     return [item for item in cut if item["categories"]] + own
 
 

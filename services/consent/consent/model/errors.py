@@ -226,3 +226,24 @@ class WrongOrder(RuleBroken):
 
     slug = "wrong-order"
     title = "The first size must not be above the second."
+
+
+class FactNotYours(RuleBroken):
+    """The law table gives the recording of this kind of fact to other roles or sectors."""
+
+    slug = "fact-not-yours"
+    title = "Others than you record this about a person."
+
+
+class FactUnfit(RuleBroken):
+    """The value is not one of this kind of fact, or names too few or too many people."""
+
+    slug = "fact-unfit"
+    title = "What is recorded does not fit together: the kind, what it says, and whom it names."
+
+
+class FactPeriodInvalid(RuleBroken):
+    """The fact would end before it began."""
+
+    slug = "fact-period-invalid"
+    title = "What is recorded must end after it begins."

@@ -1,16 +1,20 @@
 """The age-and-law table: who must answer, who may see, and from when to when. Ages are data, never code.
 
-A row that nobody has verified, or whose time of validity is not now, gives way to its strict value or to nothing.
+Both questions are answered day by day, and folded into days from which on the answer is another. A row that nobody has
+verified, or whose time of validity is not now, gives way to its strict value or to nothing. Of rows that fit, the most
+particular counts: a category before its class, a sector before none, a municipality's own before the country's.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-Who = Literal["self", "parental"]
-Party = Literal["subject", "guardians"]
+from consent.model.facts import Fact, Facts, Party, Situation, edges, situation, spans
+
+Who = Literal["self", "parental", "representative"]
 
 SPECIAL = "class:special"
 GENERAL = "class:general"
@@ -19,18 +23,24 @@ SYSTEM_CATEGORIES = ("looks", "grants")
 
 
 class LawInvalid(ValueError):
-    """The table cannot be read; its text names the row."""
+    """The table cannot be used; its text names the row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A category of content as the directory knows it. An unknown classification counts as special."""
+    """A category of content as the directory knows it. An unknown classification counts as special.
+
+    sector: of the service that it would be shared with, where that is what is asked.
+    """
 
     id: str
     special: bool = True
+    sector: str | None = None
 
-    def names(self) -> tuple[str, str]:
+    def names(self) -> tuple[str, ...]:
         """What rows may name it by, the most particular first."""
+        if self.id in SYSTEM_CATEGORIES:
+            return (self.id,)
         return self.id, SPECIAL if self.special else GENERAL
 
 
@@ -60,60 +70,81 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerRow:
-    """Who must say yes about a category between two ages, and who is asked without deciding."""
+class Reach:
+    """For whom a row is: between which ages, in whose care, with which capacity, as a party by what, and where.
 
-    source: Source
-    what: str
+    municipality None: the whole country.
+    """
+
     from_age: int
     to_age: int | None
+    capacity: tuple[str, ...]
+    care: tuple[str, ...]
+    party: tuple[str, ...]
+    municipality: str | None
+
+    def covers(self, born: date, on: date) -> bool:
+        """Is somebody born then of these ages on this day?"""
+        return birthday(born, self.from_age) <= on and (self.to_age is None or on < birthday(born, self.to_age))
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """Who must say yes, who is asked without deciding, and who must be heard. sectors empty: of every service."""
+
+    source: Source
+    reach: Reach
+    what: tuple[str, ...]
+    sectors: tuple[str, ...]
     needs: frozenset[Party]
+    asks: frozenset[Party]
     hears: frozenset[Party]
 
 
 @dataclass(frozen=True, slots=True)
 class SightRow:
-    """Who sees what by law between two ages."""
+    """Who sees what by law. Without actions: nothing, and no less particular row counts instead."""
 
     source: Source
+    reach: Reach
     who: Who
-    what: str
-    from_age: int
-    to_age: int | None
+    what: tuple[str, ...]
     actions: tuple[str, ...]
     basis: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answerers:
-    """Who decides now, who is heard, and from which day on the answer would be another (None: never)."""
-
-    needs: frozenset[Party]
-    hears: frozenset[Party]
-    until: date | None
+Row = AnswerRow | SightRow
+Key = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """One category that may be seen from one day to another (None: without end)."""
+class RecordRow:
+    """Who records a kind of fact: staff with one of these roles, of services of these sectors (none: of any)."""
 
-    category: str
-    start: date
-    end: date | None
-    actions: tuple[str, ...]
-    basis: str
+    source: Source
+    kind: str
+    roles: tuple[str, ...]
+    sectors: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Law:
-    """The whole table, one version of it. `zone` says when a day begins."""
+    """The whole table, one version of it, for one municipality. `zone` says when a day begins.
+
+    mark: a short hash of everything that the answers depend on, so that no change goes unnoticed.
+    """
 
     version: str
+    mark: str
     zone: ZoneInfo
     longest_days: int
     answers: tuple[AnswerRow, ...]
     sights: tuple[SightRow, ...]
+    records: tuple[RecordRow, ...]
     strict_needs: frozenset[Party]
+    by_key: Mapping[Key, tuple[Row, ...]] = field(repr=False)
+    ages: tuple[int, ...] = field(repr=False)
+    days: frozenset[date] = field(repr=False)
 
     def day_of(self, moment: datetime) -> date:
         """The local date at a moment."""
@@ -121,11 +152,43 @@ class Law:
 
     def starts(self, day: date) -> int:
         """Epoch seconds at which a day begins where the municipality is."""
-        return int(datetime.combine(day, time.min, self.zone).timestamp())
+        return _begins(self.zone, day)
 
     def ends(self, last_day: date) -> int:
         """Epoch seconds at which a last day is over."""
         return self.starts(last_day + timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Answerers:
+    """Who decides now, who is asked besides and who is heard, and from which day on others decide (None: never).
+
+    row: which row says so; None: no row fits, and the strict default counts. strict: was something added to the row?
+    """
+
+    needs: frozenset[Party]
+    asks: frozenset[Party]
+    hears: frozenset[Party]
+    until: date | None
+    row: AnswerRow | None
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One category that may be seen from one day to another (None: without end), and which rows say so."""
+
+    category: str
+    start: date
+    end: date | None
+    actions: tuple[str, ...]
+    basis: str
+    rows: tuple[str, ...]
+
+
+@lru_cache(maxsize=50_000)
+def _begins(zone: ZoneInfo, day: date) -> int:
+    return int(datetime.combine(day, time.min, zone).timestamp())
 
 
 def birthday(born: date, age: int) -> date:
@@ -136,12 +199,70 @@ def birthday(born: date, age: int) -> date:
         return date(born.year + age, 3, 1)
 
 
-def answerers(law: Law, category: Category, born: date, on: date) -> Answerers:
-    """Who must answer about this category on this day. Without a row that fits, everybody the strict default names."""
-    needs, hears = _parties(law, category, born, on)
-    thresholds = sorted({day for row in law.answers for day in _edges(row, born) if day > on})
-    until = next((day for day in thresholds if _parties(law, category, born, day, holds_on=on) != (needs, hears)), None)
-    return Answerers(needs, hears, until)
+def keys(row: Row) -> Iterator[Key]:
+    """Under which names a row is found: one for each thing, sector and situation that it is about."""
+    who, sectors = (None, row.sectors or (None,)) if isinstance(row, AnswerRow) else (row.who, (None,))
+    reach = row.reach
+    for what in row.what:
+        for sector in sectors:
+            for capacity in reach.capacity:
+                for care in reach.care:
+                    for party in reach.party:
+                        yield who, what, sector, reach.municipality and "own", capacity, care, party
+
+
+def _places(law: Law, who: Who | None, category: Category, now: Situation) -> Iterator[tuple[Row, ...]]:
+    """The rows that may be about this, the most particular first."""
+    told = now.capacity, now.care, now.standing(category.id)
+    for what in category.names():
+        for sector in dict.fromkeys((category.sector, None)):
+            for own in ("own", None):
+                found = law.by_key.get((who, what, sector, own, *told))
+                if found:
+                    yield found
+
+
+@lru_cache(maxsize=50_000)
+def answerers(law: Law, category: Category, born: date, on: date, facts: Facts = ()) -> Answerers:
+    """Who must answer about this category on this day. Without a row that fits, everybody the strict default names.
+
+    Kept, as sight is: many are born on the same day.
+    """
+    return _answerers(law, category, born, on, facts)
+
+
+def _answerers(law: Law, category: Category, born: date, on: date, facts: Facts) -> Answerers:
+    today = _deciding(law, category, born, on, facts)
+    later = (day for day in _edges(law, born, facts) if day > on)
+    until = next((day for day in later if _deciding(law, category, born, day, facts)[:2] != today[:2]), None)
+    needs, _, row = today
+    nobody: frozenset[Party] = frozenset()
+    if row is None:
+        return Answerers(needs, nobody, nobody, until, None, strict=True)
+    return Answerers(needs, row.asks, row.hears, until, row, strict=needs != row.needs)
+
+
+def _deciding(
+    law: Law, category: Category, born: date, on: date, facts: Facts
+) -> tuple[frozenset[Party], tuple[object, ...], AnswerRow | None]:
+    """Which parties decide, who they are as far as facts say it, and which row says so."""
+    now = situation(facts, on)
+    row = next(_fitting(law, category, born, on, now), None)
+    needs = law.strict_needs if row is None else row.needs
+    if row is not None and not row.source.verified():
+        needs |= law.strict_needs
+    people: tuple[object, ...] = (
+        now.holders if "guardians" in needs and now.responsibility is not None else None,
+        now.representatives if "representatives" in needs else None,
+    )
+    return needs, people, row
+
+
+def _fitting(law: Law, category: Category, born: date, on: date, now: Situation) -> Iterator[AnswerRow]:
+    for rows in _places(law, None, category, now):
+        for row in rows:
+            if isinstance(row, AnswerRow) and row.source.holds(on) and row.reach.covers(born, on):
+                yield row
 
 
 def guardians_ever_needed(law: Law, categories: Iterable[Category], born: date, on: date) -> bool:
@@ -149,72 +270,51 @@ def guardians_ever_needed(law: Law, categories: Iterable[Category], born: date, 
     return any("guardians" in answerers(law, category, born, on).needs for category in categories)
 
 
-def sights(law: Law, who: Who, categories: Iterable[Category], born: date, on: date) -> list[Sight]:
-    """What `who` sees by law, each with its days. Rows about one category outrank rows about its class."""
-    found = []
-    system = [Category(id_, special=True) for id_ in SYSTEM_CATEGORIES]
-    for category in [*categories, *system]:
-        keys = (category.id,) if category.id in SYSTEM_CATEGORIES else category.names()
-        rows = _most_particular([row for row in law.sights if row.who == who and row.source.holds(on)], keys)
-        for row in rows:
-            end = None if row.to_age is None else birthday(born, row.to_age)
-            if row.source.verified() and (end is None or end > on):
-                found.append(Sight(category.id, birthday(born, row.from_age), end, row.actions, row.basis))
-    return found
+def sights(law: Law, who: Who, categories: Iterable[Category], born: date, on: date, facts: Facts = ()) -> list[Sight]:
+    """What `who` sees by law on this day or later, each with its days."""
+    return [
+        sight
+        for sight in _all_runs(law, who, (*categories, *_SYSTEM), born, facts)
+        if sight.end is None or sight.end > on
+    ]
 
 
-def _most_particular(rows: list[SightRow], keys: tuple[str, ...]) -> list[SightRow]:
-    for key in keys:
-        fitting = [row for row in rows if row.what == key]
-        if fitting:
-            return fitting
-    return []
+_SYSTEM = tuple(Category(id_) for id_ in SYSTEM_CATEGORIES)
 
 
-def _parties(
-    law: Law, category: Category, born: date, on: date, *, holds_on: date | None = None
-) -> tuple[frozenset[Party], frozenset[Party]]:
-    rows = [row for row in law.answers if row.source.holds(holds_on or on) and _covers(row, born, on)]
-    for key in category.names():
-        for row in rows:
-            if row.what == key:
-                return (row.needs if row.source.verified() else row.needs | law.strict_needs), row.hears
-    return law.strict_needs, frozenset()
+@lru_cache(maxsize=50_000)
+def _all_runs(law: Law, who: Who, categories: tuple[Category, ...], born: date, facts: Facts) -> tuple[Sight, ...]:
+    return tuple(sight for category in categories for sight in _runs(law, who, category, born, facts))
 
 
-def _covers(row: AnswerRow, born: date, on: date) -> bool:
-    return birthday(born, row.from_age) <= on and (row.to_age is None or on < birthday(born, row.to_age))
+def _runs(law: Law, who: Who, category: Category, born: date, facts: Facts) -> tuple[Sight, ...]:
+    """The days of sight, joined where nothing changes but the row."""
+    days = [born, *(day for day in _edges(law, born, facts) if day > born)]
+    found: list[Sight] = []
+    for start, end in spans(days):
+        row = _seen(law, who, category, born, start, situation(facts, start))
+        if row is None:
+            continue
+        last = found[-1] if found else None
+        if last is not None and (last.end, last.actions, last.basis) == (start, row.actions, row.basis):
+            rows = tuple(dict.fromkeys((*last.rows, row.source.row)))
+            found[-1] = Sight(category.id, last.start, end, row.actions, row.basis, rows)
+        else:
+            found.append(Sight(category.id, start, end, row.actions, row.basis, (row.source.row,)))
+    return tuple(found)
 
 
-def _edges(row: AnswerRow, born: date) -> Iterable[date]:
-    yield birthday(born, row.from_age)
-    if row.to_age is not None:
-        yield birthday(born, row.to_age)
+def _seen(law: Law, who: Who, category: Category, born: date, on: date, now: Situation) -> SightRow | None:
+    """The row by which the category is seen on this day. The most particular place decides for all ages: rows of it
+    that end at an age leave nothing behind, whatever a class would give."""
+    for rows in _places(law, who, category, now):
+        valid = [row for row in rows if isinstance(row, SightRow) and row.source.holds(on)]
+        if valid:
+            found = next((row for row in valid if row.reach.covers(born, on)), None)
+            return found if found is not None and found.actions and found.source.verified() else None
+    return None
 
 
-def parse(data: Mapping[str, Any]) -> Law:
-    """The table in `law.toml`'s form; LawInvalid when a row is not complete."""
-    row: Mapping[str, Any] = {}
-    try:
-        answers = []
-        for row in data["answer"]:
-            needs, hears = frozenset(row["needs"]), frozenset(row.get("hears", ()))
-            answers.append(AnswerRow(_source(row), row["what"], row["from_age"], row.get("to_age"), needs, hears))
-        sight_rows = []
-        for row in data["sight"]:
-            ages, actions = (row["from_age"], row.get("to_age")), tuple(row["actions"])
-            sight_rows += [
-                SightRow(_source(row), row["who"], what, *ages, actions, row["basis"]) for what in row["what"]
-            ]
-        row = {"id": "head"}
-        return Law(
-            data["version"], ZoneInfo(data["zone"]), data["longest_days"], tuple(answers), tuple(sight_rows),
-            frozenset(data["strict_needs"]),
-        )  # fmt: skip
-    except (KeyError, TypeError) as error:
-        raise LawInvalid(f"law table, row {row.get('id', '?')}: {error}") from error
-
-
-def _source(row: Mapping[str, Any]) -> Source:
-    verified_by, verified_at = row.get("verified_by", ""), row.get("verified_at")
-    return Source(row["id"], row["legal"], verified_by, verified_at, row["valid_from"], row.get("valid_to"))
+def _edges(law: Law, born: date, facts: Iterable[Fact]) -> list[date]:
+    """Every day on which an answer can become another one, in their order."""
+    return sorted({birthday(born, age) for age in law.ages} | law.days | edges(facts))

@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
 
 from consent.model.errors import (
     BirthDateInvalid,
@@ -13,16 +12,10 @@ from consent.model.errors import (
     ResponsibilityUnknown,
     SamePerson,
 )
+from consent.model.facts import Responsibility, fits
 from consent.model.national_id import NationalId
 
-Responsibility = Literal["felles", "mor", "far", "medmor", "andre", "ukjent"]
-"""The National Population Register's words (Foreldreansvarstype, domain report 3.3)."""
-
-Capacity = Literal["subject", "guardian"]
-
 _OLDEST = date(1900, 1, 1)
-_JOINT = 2
-_LONE = frozenset({"mor", "far", "medmor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +66,5 @@ def check_responsibility(kind: Responsibility, guardians: int, *, guardians_deci
         return
     if kind == "ukjent":
         raise ResponsibilityUnknown
-    fits = guardians == _JOINT if kind == "felles" else guardians == 1 if kind in _LONE else guardians >= 1
-    if not fits:
+    if not fits(kind, guardians):
         raise ResponsibilityIncomplete

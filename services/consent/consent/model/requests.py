@@ -6,10 +6,12 @@ from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
 from consent.model.errors import AskerUnclear, PeriodInvalid
-from consent.model.law import Category, Law, Party, answerers
+from consent.model.facts import Facts, Party, situation
+from consent.model.law import Answerers, Category, Law, answerers
 
 State = Literal["waiting", "answered", "pending", "in-force", "expired"]
 Said = Literal["yes", "no"]
+Capacity = Literal["subject", "guardian", "representative"]
 
 
 class Cell(NamedTuple):
@@ -22,7 +24,10 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as the rules need it. `guardians` are those who hold responsibility for this subject."""
+    """A request as the rules need it. guardians: who hold responsibility, as those who asked have said.
+
+    facts: what is recorded of the subject; where it says who holds responsibility, that counts.
+    """
 
     id: str
     subject: str
@@ -31,6 +36,7 @@ class Asked:
     cells: Mapping[Cell, Category]
     purpose: str
     until: int
+    facts: Facts = ()
 
 
 Answers = Mapping[tuple[str, Cell], Said]
@@ -53,17 +59,31 @@ def check_until(law: Law, until: date, today: date) -> None:
 
 
 def needed(law: Law, request: Asked, cell: Cell, on: date) -> frozenset[str]:
-    """Every person whose yes this cell needs on this day."""
-    return _people(request, answerers(law, request.cells[cell], request.born, on).needs)
+    """Every person whose yes this cell needs on this day, as far as they are known."""
+    return _people(request, _who(law, request, cell, on).needs, on)
+
+
+def capacity(request: Asked, person: str, on: date) -> Capacity:
+    """As whom this person answers on this day."""
+    if person == request.subject:
+        return "subject"
+    return "representative" if person in situation(request.facts, on).representatives else "guardian"
 
 
 def asked_for(law: Law, request: Asked, on: date) -> frozenset[str]:
-    """Everybody who is asked: those who decide some cell, and those who are heard."""
+    """Everybody who is asked: those who decide some cell, and those who are asked without deciding."""
     found: set[str] = set()
-    for category in set(request.cells.values()):
-        who = answerers(law, category, request.born, on)
-        found |= _people(request, who.needs | who.hears)
+    for cell in _different(request):
+        who = _who(law, request, cell, on)
+        found |= _people(request, who.needs | who.asks, on)
     return frozenset(found)
+
+
+def nobody_answers(law: Law, request: Asked, cells: Iterable[Cell], on: date) -> bool:
+    """Is there a cell among these whose yes nobody can give today, because who must is not known?"""
+    return any(
+        not _people(request, frozenset({party}), on) for cell in cells for party in _who(law, request, cell, on).needs
+    )
 
 
 def visible(law: Law, request: Asked, person: str, sees: frozenset[str], on: date) -> list[Cell]:
@@ -83,10 +103,11 @@ def in_force(law: Law, request: Asked, answers: Answers, on: date) -> dict[Cell,
     stops a cell even where no yes of theirs is needed.
     """
     found = {}
-    for cell, category in request.cells.items():
-        who = answerers(law, category, request.born, on)
-        people = _people(request, who.needs)
-        agreed = people and all(answers.get((person, cell)) == "yes" for person in people)
+    for cell in request.cells:
+        who = _who(law, request, cell, on)
+        agreed = not nobody_answers(law, request, (cell,), on) and all(
+            answers.get((person, cell)) == "yes" for person in _people(request, who.needs, on)
+        )
         if agreed and answers.get((request.subject, cell)) != "no":
             end = request.until if who.until is None else min(request.until, law.starts(who.until))
             found[cell] = end
@@ -120,6 +141,16 @@ def progress(asked: Iterable[str], answers: Answers) -> dict[str, Literal["waiti
     return {person: "answered" if person in spoken else "waiting" for person in sorted(asked)}
 
 
-def _people(request: Asked, parties: frozenset[Party]) -> frozenset[str]:
-    subject = frozenset({request.subject}) if "subject" in parties else frozenset()
-    return subject | (request.guardians if "guardians" in parties else frozenset())
+def _different(request: Asked) -> list[Cell]:
+    """One cell for each category and sector: who answers is the same for the rest."""
+    return list({category: cell for cell, category in request.cells.items()}.values())
+
+
+def _who(law: Law, request: Asked, cell: Cell, on: date) -> Answerers:
+    return answerers(law, request.cells[cell], request.born, on, request.facts)
+
+
+def _people(request: Asked, parties: frozenset[Party], on: date) -> frozenset[str]:
+    now = situation(request.facts, on)
+    found: frozenset[str] = frozenset()
+    return found.union(*(now.people(party, request.subject, request.guardians) for party in parties))

@@ -1,12 +1,14 @@
 """The whole state of a subject as it is published: grants by consent and by law, and open requests."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
+from consent.model.facts import ALWAYS, Facts, Party, Span, tenures
 from consent.model.grants import BASIS, Terms
 from consent.model.law import Category, Law, Sight, Who, sights
 
@@ -57,29 +59,85 @@ def _by_consent(grant: Live) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def by_law(
-    law: Law, subject: str, born: date, guardians: Iterable[str], categories: Sequence[Category], now: datetime
-) -> list[dict[str, Any]]:
-    """The grants of kind `self` and `parental`. Their ids come from their content: the same grant, the same id."""
-    on = law.day_of(now)
-    found = _grants(law, subject, "self", subject, sights(law, "self", categories, born, on))
-    parental = sights(law, "parental", categories, born, on)
-    for guardian in sorted(guardians):
-        found += _grants(law, subject, "parental", guardian, parental)
-    return found
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A subject as the law table is asked about them. guardians: as those who asked have said, and who see by law."""
+
+    subject: str
+    born: date
+    guardians: frozenset[str]
+    facts: Facts = ()
 
 
-def _grants(law: Law, subject: str, kind: Who, person: str, seen: Iterable[Sight]) -> list[dict[str, Any]]:
+def by_law(law: Law, known: Known, categories: Sequence[Category], now: datetime) -> list[dict[str, Any]]:
+    """The grants of kind `self` and `parental`. Their ids come from their content: the same grant, the same id.
+
+    Whoever answers in the guardians' place has grants of kind `parental` too; their basis tells them apart.
+    """
+    return [
+        grant
+        for person, who, seen in _seers(law, known, categories, law.day_of(now))
+        for grant in _grants(law, known.subject, "self" if who == "self" else "parental", person, seen)
+    ]
+
+
+def seen_today(law: Law, known: Known, categories: Sequence[Category], person: str, on: date) -> frozenset[str]:
+    """The categories that this person sees by law today."""
+    return frozenset(
+        sight.category
+        for seer, _, seen in _seers(law, known, categories, on)
+        if seer == person
+        for sight in seen
+        if sight.start <= on
+    )
+
+
+_PARTIES: tuple[tuple[Who, Party], ...] = (
+    ("self", "subject"), ("parental", "guardians"), ("representative", "representatives"),
+)  # fmt: skip
+
+
+def _seers(law: Law, known: Known, categories: Sequence[Category], on: date) -> Iterator[tuple[str, Who, list[Sight]]]:
+    """Everybody who sees by law from now on, with what they see while they are who they are."""
+    for who, party in _PARTIES:
+        people = tenures(known.facts, party, known.subject, known.guardians)
+        if people:
+            seen = sights(law, who, categories, known.born, on, known.facts)
+            for person, spans in people.items():
+                yield person, who, [cut for span in spans for sight in seen if (cut := _within(sight, span, on))]
+
+
+def _within(sight: Sight, span: Span, on: date) -> Sight | None:
+    """The part of a sight within a span, if it is not over."""
+    if span == ALWAYS:
+        return sight
+    ends = [day for day in (sight.end, span[1]) if day is not None]
+    start, end = max(sight.start, span[0]), min(ends, default=None)
+    if end is not None and end <= max(start, on):
+        return None
+    return replace(sight, start=start, end=end)
+
+
+def _grants(law: Law, subject: str, kind: str, person: str, seen: Iterable[Sight]) -> list[dict[str, Any]]:
+    """One grant for all that is seen on the same days in the same way."""
+    head = {"kind": kind, "recipient": f"person:{person}"}
+    return [
+        {"id": str(uuid5(_BY_LAW, f"{subject} {kind} {person} {name}")), **head, **content}
+        for name, content in _contents(law, tuple(seen))
+    ]
+
+
+@lru_cache(maxsize=50_000)
+def _contents(law: Law, seen: tuple[Sight, ...]) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """What grants of these sights say, each with the text of it. Kept: many are born on the same day."""
     grouped: dict[tuple[date, date | None, tuple[str, ...], str], list[str]] = {}
     for sight in seen:
         grouped.setdefault((sight.start, sight.end, sight.actions, sight.basis), []).append(sight.category)
     found = []
     for (start, end, actions, basis), categories in grouped.items():
         content = {
-            "kind": kind, "recipient": f"person:{person}", "categories": sorted(categories), "actions": list(actions),
-            "purpose": PURPOSE_BY_LAW, "basis": basis, "from": law.starts(start),
-            "until": None if end is None else law.starts(end), "back": None, "except": [],
+            "categories": sorted(categories), "actions": list(actions), "purpose": PURPOSE_BY_LAW, "basis": basis,
+            "from": law.starts(start), "until": None if end is None else law.starts(end), "back": None, "except": [],
         }  # fmt: skip
-        name = json.dumps([subject, content], sort_keys=True, separators=(",", ":"))
-        found.append({"id": str(uuid5(_BY_LAW, name)), **content})
-    return found
+        found.append((json.dumps(content, sort_keys=True, separators=(",", ":")), content))
+    return tuple(found)

@@ -1,20 +1,41 @@
 """What consent keeps: tables, and the few queries it needs. Handlers import from here."""
 
-from consent.storage.directory import Service, categories, held_entry, keep_entries, service_kinds, services
+from consent.storage.directory import (
+    Service,
+    categories,
+    held_entry,
+    keep_entries,
+    service_kinds,
+    services,
+)
+from consent.storage.facts import (
+    FactRow,
+    add_fact,
+    call_for_law,
+    count_behind,
+    fact_rows,
+    facts_of,
+    generation,
+    law_is_new,
+    lock_behind,
+    raise_all,
+    subjects_after,
+)
 from consent.storage.grants import (
     ChangeRow,
     GrantRow,
     add_change,
-    add_change_for_all,
     add_grants,
     add_narrowing,
     changes_by_id,
+    count_pending,
     end_grants,
+    grants_about,
     grants_by_id,
     grants_known_to,
     grants_of,
     last_withdrawal,
-    law_is_new,
+    narrowings_about,
     narrowings_of,
 )
 from consent.storage.ledger import (
@@ -61,6 +82,7 @@ from consent.storage.people import (
     count_people,
     ensure_subject,
     guardians,
+    guardians_of,
     language_of,
     lock_numbers,
     lock_subject,
@@ -68,6 +90,7 @@ from consent.storage.people import (
     person_by_id,
     raise_version,
     subject_row,
+    subject_rows,
 )
 from consent.storage.questions import (
     QuestionRow,
@@ -84,6 +107,7 @@ from consent.storage.requests import (
     Words,
     add_answers,
     add_request,
+    requests_about,
     requests_of,
     subject_of_request,
     words_about,
@@ -96,6 +120,7 @@ from consent.storage.tables import (
     grants,
     idempotency,
     inbox,
+    law_fact,
     leader,
     ledger,
     ledger_checkpoint,
@@ -113,23 +138,34 @@ from consent.storage.tables import (
     responsibility,
     subject,
 )
-from consent.storage.wording import Given, GrantOn, Resting, TextCount, count_resting, given_for, grants_on, resting
+from consent.storage.wording import (
+    Given,
+    GrantOn,
+    Resting,
+    TextCount,
+    count_resting,
+    given_for,
+    grants_on,
+    resting,
+)
 
 __all__ = [
-    "APPEND_ONLY", "ChainHead", "ChangeRow", "Count", "EntryRow", "Given", "GrantOn", "GrantRow", "LedgerRow",
-    "LookOf", "LookRow", "Names", "PersonRow", "QuestionRow", "RequestRow", "Resting", "Service", "SubjectRow",
-    "TextCount", "Tree", "Word", "Words", "add_answers", "add_change", "add_change_for_all", "add_claim",
+    "APPEND_ONLY", "ChainHead", "ChangeRow", "Count", "EntryRow", "FactRow", "Given", "GrantOn", "GrantRow",
+    "LedgerRow", "LookOf", "LookRow", "Names", "PersonRow", "QuestionRow", "RequestRow", "Resting", "Service",
+    "SubjectRow", "TextCount", "Tree", "Word", "Words", "add_answers", "add_change", "add_claim", "add_fact",
     "add_grants", "add_narrowing", "add_person", "add_question", "add_request", "add_responsibility", "answer",
-    "answer_question", "append", "categories", "chain_heads", "change", "changes_by_id", "checkpoint_at",
-    "count_looks", "count_people", "count_resting", "directory_entry", "directory_names", "end_grants",
-    "ensure_subject", "entries_by_id", "entries_of", "erase_chain", "forget_made", "given_for", "grants",
-    "grants_by_id", "grants_known_to", "grants_of", "grants_on", "grants_told", "guardians", "held_entry",
-    "idempotency", "inbox", "is_left_out", "keep_checkpoint", "keep_cosignature", "keep_entries", "keep_made",
-    "language_of", "last_entry", "last_withdrawal", "law_is_new", "leader", "ledger", "ledger_checkpoint",
-    "ledger_cosignature", "ledger_tile", "ledger_tree", "lock_numbers", "lock_subject", "lock_tree", "looks",
-    "looks_of_all", "made", "made_by", "may_sign", "metadata", "narrowing", "narrowings_of", "newest_checkpoint",
-    "newest_cosigned", "outbox", "person", "person_by_hash", "person_by_id", "person_number", "question",
-    "question_by_id", "questions_by", "questions_to", "raise_version", "request", "requests_of", "responsibility",
-    "resting", "service_kinds", "services", "stop_ledger", "subject", "subject_of_request", "subject_row", "taken",
-    "tiles", "tree", "words_about",
+    "answer_question", "append", "call_for_law", "categories", "chain_heads", "change", "changes_by_id",
+    "checkpoint_at", "count_behind", "count_looks", "count_pending", "count_people", "count_resting",
+    "directory_entry", "directory_names", "end_grants", "ensure_subject", "entries_by_id", "entries_of",
+    "erase_chain", "fact_rows", "facts_of", "forget_made", "generation", "given_for", "grants", "grants_about",
+    "grants_by_id", "grants_known_to", "grants_of", "grants_on", "grants_told", "guardians", "guardians_of",
+    "held_entry", "idempotency", "inbox", "is_left_out", "keep_checkpoint", "keep_cosignature", "keep_entries",
+    "keep_made", "language_of", "last_entry", "last_withdrawal", "law_fact", "law_is_new", "leader", "ledger",
+    "ledger_checkpoint", "ledger_cosignature", "ledger_tile", "ledger_tree", "lock_behind", "lock_numbers",
+    "lock_subject", "lock_tree", "looks", "looks_of_all", "made", "made_by", "may_sign", "metadata",
+    "narrowing", "narrowings_about", "narrowings_of", "newest_checkpoint", "newest_cosigned", "outbox",
+    "person", "person_by_hash", "person_by_id", "person_number", "question", "question_by_id", "questions_by",
+    "questions_to", "raise_all", "raise_version", "request", "requests_about", "requests_of", "responsibility",
+    "resting", "service_kinds", "services", "stop_ledger", "subject", "subject_of_request", "subject_row",
+    "subject_rows", "subjects_after", "taken", "tiles", "tree", "words_about",
 ]  # fmt: skip

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import any_, func, insert, literal, or_, select, text, true, update
+from sqlalchemy import any_, func, insert, literal, or_, select, text, true
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent.model.grants import Narrowing, Terms
-from consent.storage.tables import answer, change, grants, leader, narrowing
-from consent.storage.tables import subject as subjects
+from consent.storage.facts import ids as among
+from consent.storage.tables import answer, change, grants, narrowing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +42,38 @@ class ChangeRow:
 
 async def grants_of(conn: AsyncConnection, subject: str, now: int) -> list[GrantRow]:
     """Grants whose time is not over: in force, waiting for confirmation, or ended with the end waiting for it."""
+    return (await grants_about(conn, [subject], now)).get(subject, [])
+
+
+async def grants_about(conn: AsyncConnection, subjects: Iterable[str], now: int) -> dict[str, list[GrantRow]]:
+    """As grants_of, for each subject that has any."""
     began, ended = change.alias(), change.alias()
     query = (
         select(
-            grants,
+            *(grants.c[name] for name in _TERMS),
             (began.c.state == "confirmed").label("begun"),
             (ended.c.state == "confirmed").label("over"),
         )
         .join(began, began.c.id == grants.c.began)
         .outerjoin(ended, ended.c.id == grants.c.ended)
         .where(
-            grants.c.subject == subject,
+            grants.c.subject == among(subjects),
             or_(grants.c.ends.is_(None), grants.c.ends > now),
             or_(grants.c.ended.is_(None), ended.c.state == "pending"),
         )
         .order_by(grants.c.begins, grants.c.id)
     )
-    return [_grant(row) for row in await conn.execute(query)]
+    found: dict[str, list[GrantRow]] = {}
+    for row in await conn.execute(query):
+        found.setdefault(row.subject, []).append(_grant(row))
+    return found
+
+
+_TERMS = (
+    "id", "subject", "request", "recipient", "categories", "actions", "purpose", "begins", "ends", "back", "excluded",
+    "ended",
+)  # fmt: skip
+"""Of a grant, without who gave it."""
 
 
 def _grant(row: Any) -> GrantRow:
@@ -96,14 +111,25 @@ async def add_grants(conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -
         await conn.execute(insert(grants), list(rows))
 
 
-async def end_grants(conn: AsyncConnection, ids: Iterable[str], by: str) -> None:
-    """End grants by a change."""
-    await conn.execute(update(grants).where(grants.c.id.in_(list(ids)), grants.c.ended.is_(None)).values(ended=by))
+async def end_grants(conn: AsyncConnection, ended: Mapping[str, str]) -> None:
+    """End grants: each by the change that is told."""
+    if ended:
+        query = (
+            "UPDATE grants SET ended = told.change FROM unnest(CAST(:ids AS uuid[]), CAST(:changes AS uuid[]))"
+            " AS told(id, change) WHERE grants.id = told.id AND grants.ended IS NULL"
+        )
+        await conn.execute(text(query), {"ids": list(ended), "changes": list(ended.values())})
+
+
+async def count_pending(conn: AsyncConnection) -> int:
+    """How many changes are not confirmed."""
+    query = select(func.count()).select_from(change).where(change.c.state == "pending")
+    return int((await conn.execute(query)).scalar_one())
 
 
 async def grants_by_id(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     """These grants whole, by id."""
-    rows = (await conn.execute(select(grants).where(grants.c.id.in_(list(ids))))).mappings()
+    rows = (await conn.execute(select(grants).where(grants.c.id == among(ids)))).mappings()
     return {row["id"]: dict(row) for row in rows}
 
 
@@ -113,38 +139,25 @@ async def add_change(conn: AsyncConnection, values: Mapping[str, Any]) -> None:
     await conn.execute(text("SELECT pg_notify('consent_changed', :subject)"), {"subject": values["subject"]})
 
 
-async def add_change_for_all(conn: AsyncConnection, kind: str, now: datetime) -> int:
-    """Every subject's next version, each with a pending change: the law yields something new. Returns how many."""
-    raised = update(subjects).values(version=subjects.c.version + 1).returning(subjects.c.id, subjects.c.version).cte()
-    rows = select(
-        func.gen_random_uuid(), raised.c.id, raised.c.version, literal(kind), literal({}, JSONB), literal(now)
-    )
-    columns = ["id", "subject", "version", "kind", "body", "created_at"]
-    done = await conn.execute(insert(change).from_select(columns, rows))
-    await conn.execute(text("SELECT pg_notify('consent_changed', '')"))
-    return done.rowcount
-
-
-async def law_is_new(conn: AsyncConnection, version: str) -> bool:
-    """Remember which law table the states come from; was it another one until now?"""
-    query = (
-        update(leader).where(leader.c.law_version.is_distinct_from(version)).values(law_version=version)
-        .returning(leader.c.id)
-    )  # fmt: skip
-    return (await conn.execute(query)).first() is not None
-
-
 async def changes_by_id(conn: AsyncConnection, ids: Iterable[str]) -> list[ChangeRow]:
     """These changes in the order in which they happened to each subject."""
-    query = select(change).where(change.c.id.in_(list(ids))).order_by(change.c.subject, change.c.version)
+    query = select(change).where(change.c.id == among(ids)).order_by(change.c.subject, change.c.version)
     return [_change(row) for row in await conn.execute(query)]
 
 
 async def narrowings_of(conn: AsyncConnection, subject: str) -> list[Narrowing]:
     """Every part that was withdrawn of what was agreed to about the subject."""
+    return (await narrowings_about(conn, [subject])).get(subject, [])
+
+
+async def narrowings_about(conn: AsyncConnection, subjects: Iterable[str]) -> dict[str, list[Narrowing]]:
+    """As narrowings_of, for each subject that has any."""
     columns = [narrowing.c[name] for name in ("by", "service", "category", "after", "staff", "back", "until")]
-    rows = await conn.execute(select(*columns).where(narrowing.c.subject == subject).order_by(narrowing.c.id))
-    return [Narrowing(*row) for row in rows]
+    query = select(narrowing.c.subject, *columns).where(narrowing.c.subject == among(subjects)).order_by(narrowing.c.id)
+    found: dict[str, list[Narrowing]] = {}
+    for subject, *rest in await conn.execute(query):
+        found.setdefault(subject, []).append(Narrowing(*rest))
+    return found
 
 
 async def add_narrowing(conn: AsyncConnection, subject: str, found: Narrowing, at: datetime) -> None:

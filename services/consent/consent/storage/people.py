@@ -9,7 +9,8 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consent.storage.tables import person, person_claim, person_number, responsibility, subject
+from consent.storage.facts import ids
+from consent.storage.tables import leader, person, person_claim, person_number, responsibility, subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ async def add_claim(conn: AsyncConnection, id_: str, source: str, said: bytes, a
 
 async def ensure_subject(conn: AsyncConnection, id_: str, now: datetime) -> None:
     """Make the person a subject if they are not one yet."""
-    await conn.execute(upsert(subject).values(id=id_, created_at=now).on_conflict_do_nothing())
+    newest = select(leader.c.law_generation).scalar_subquery()
+    values = {"id": id_, "created_at": now, "law_generation": newest}
+    await conn.execute(upsert(subject).values(**values).on_conflict_do_nothing())
 
 
 async def lock_subject(conn: AsyncConnection, id_: str) -> SubjectRow | None:
@@ -86,12 +89,14 @@ async def lock_subject(conn: AsyncConnection, id_: str) -> SubjectRow | None:
 
 async def subject_row(conn: AsyncConnection, id_: str) -> SubjectRow | None:
     """The subject, not locked."""
-    row = (
-        await conn.execute(
-            select(subject.c.id, subject.c.version, person.c.birth_date).join(person).where(subject.c.id == id_)
-        )
-    ).first()
-    return None if row is None else SubjectRow(row.id, row.version, row.birth_date)
+    return (await subject_rows(conn, [id_])).get(id_)
+
+
+async def subject_rows(conn: AsyncConnection, subjects: Iterable[str]) -> dict[str, SubjectRow]:
+    """As subject_row, for each of them that there is."""
+    query = select(subject.c.id, subject.c.version, person.c.birth_date).join(person)
+    rows = await conn.execute(query.where(subject.c.id == ids(subjects)))
+    return {row.id: SubjectRow(row.id, row.version, row.birth_date) for row in rows}
 
 
 async def raise_version(conn: AsyncConnection, id_: str) -> int:
@@ -108,8 +113,16 @@ async def add_responsibility(conn: AsyncConnection, rows: Sequence[Mapping[str, 
 
 async def guardians(conn: AsyncConnection, subject_id: str) -> dict[str, bool]:
     """Everybody on record as holding responsibility for the subject, and whether they see by law."""
-    query = select(responsibility.c.guardian, responsibility.c.sight).where(responsibility.c.subject == subject_id)
-    return {row.guardian: row.sight for row in await conn.execute(query)}
+    return (await guardians_of(conn, [subject_id])).get(subject_id, {})
+
+
+async def guardians_of(conn: AsyncConnection, subjects: Iterable[str]) -> dict[str, dict[str, bool]]:
+    """As guardians, for each subject that has any."""
+    columns = responsibility.c.subject, responsibility.c.guardian, responsibility.c.sight
+    found: dict[str, dict[str, bool]] = {}
+    for row in await conn.execute(select(*columns).where(responsibility.c.subject == ids(subjects))):
+        found.setdefault(row.subject, {})[row.guardian] = row.sight
+    return found
 
 
 async def count_people(conn: AsyncConnection) -> int:

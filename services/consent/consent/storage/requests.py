@@ -9,8 +9,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consent.model.facts import Facts
 from consent.model.law import Category
 from consent.model.requests import Asked, Cell, Said
+from consent.storage.facts import facts_of
+from consent.storage.facts import ids as among
 from consent.storage.tables import answer, change, person, request, request_cell, request_guardian
 
 
@@ -53,33 +56,55 @@ async def add_request(
 
 async def requests_of(conn: AsyncConnection, subject: str, ends: Callable[[date], int]) -> list[RequestRow]:
     """All requests about a subject, the oldest first. ends: epoch seconds at which a last day is over."""
+    return (await requests_about(conn, [subject], ends)).get(subject, [])
+
+
+async def requests_about(
+    conn: AsyncConnection, subjects: Iterable[str], ends: Callable[[date], int]
+) -> dict[str, list[RequestRow]]:
+    """As requests_of, for each subject about whom there is any."""
     query = (
         select(request, person.c.birth_date, (change.c.state == "confirmed").label("confirmed"))
         .join(person, person.c.id == request.c.subject)
         .join(change, change.c.id == request.c.change)
-        .where(request.c.subject == subject)
+        .where(request.c.subject == among(subjects))
         .order_by(request.c.created_at, request.c.id)
     )
     rows = list(await conn.execute(query))
     if not rows:
-        return []
+        return {}
     ids = [row.id for row in rows]
     cells: dict[str, dict[Cell, tuple[Category, str | None]]] = {id_: {} for id_ in ids}
-    for row in await conn.execute(select(request_cell).where(request_cell.c.request.in_(ids))):
+    for row in await conn.execute(select(request_cell).where(request_cell.c.request == among(ids))):
         found = Cell(row.service, row.category, row.action)
-        cells[row.request][found] = Category(row.category, row.special), row.controller
+        cells[row.request][found] = Category(row.category, row.special, row.sector), row.controller
     guardians: dict[str, set[str]] = {id_: set() for id_ in ids}
-    for row in await conn.execute(select(request_guardian).where(request_guardian.c.request.in_(ids))):
+    for row in await conn.execute(select(request_guardian).where(request_guardian.c.request == among(ids))):
         guardians[row.request].add(row.guardian)
-    return [_request(row, cells[row.id], frozenset(guardians[row.id]), ends(row.until)) for row in rows]
+    facts = await facts_of(conn, {row.subject for row in rows})
+    made: dict[str, list[RequestRow]] = {}
+    for row in rows:
+        known = _Known(cells[row.id], frozenset(guardians[row.id]), facts.get(row.subject, ()), ends(row.until))
+        made.setdefault(row.subject, []).append(_request(row, known))
+    return made
 
 
-def _request(
-    row: Any, cells: Mapping[Cell, tuple[Category, str | None]], guardians: frozenset[str], until: int
-) -> RequestRow:
-    kinds = {cell: category for cell, (category, _) in cells.items()}
-    rules = Asked(row.id, row.subject, row.birth_date, guardians, kinds, row.purpose, until)
-    controllers = {cell: controller for cell, (_, controller) in cells.items()}
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What belongs to a request and stands elsewhere."""
+
+    cells: Mapping[Cell, tuple[Category, str | None]]
+    guardians: frozenset[str]
+    facts: Facts
+    until: int
+
+
+def _request(row: Any, known: _Known) -> RequestRow:
+    kinds = {cell: category for cell, (category, _) in known.cells.items()}
+    rules = Asked(
+        row.id, row.subject, row.birth_date, known.guardians, kinds, row.purpose, known.until, known.facts
+    )  # fmt: skip
+    controllers = {cell: controller for cell, (_, controller) in known.cells.items()}
     return RequestRow(rules, row.asker, row.level, row.why, row.until, row.created_at, row.confirmed, controllers)
 
 
@@ -99,7 +124,7 @@ async def words_about(conn: AsyncConnection, requests: Iterable[str]) -> dict[st
     query = (
         select(*columns, answer.c.said, answer.c.seq)
         .ext(distinct_on(*columns))
-        .where(answer.c.request.in_(ids))
+        .where(answer.c.request == among(ids))
         .order_by(*columns, answer.c.seq.desc())
     )
     for row in await conn.execute(query):

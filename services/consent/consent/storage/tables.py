@@ -83,8 +83,10 @@ subject = Table(
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("published_version", BigInteger, nullable=False, server_default="0"),
     _time("created_at"),
+    Column("law_generation", BigInteger, nullable=False, server_default="0"),
 )  # fmt: skip
-"""Whom requests are about. Whoever changes anything of a subject locks this row first and raises `version`."""
+"""Whom requests are about. Whoever changes anything of a subject locks this row first and raises `version`.
+law_generation: of `leader`, when the law was last applied to this subject."""
 
 responsibility = Table(
     "responsibility", metadata,
@@ -96,6 +98,26 @@ responsibility = Table(
     _time("recorded_at"),
 )  # fmt: skip
 """Parental responsibility. `sight`: does the guardian see by law (not when a later asker named them besides others)?"""
+
+law_fact = Table(
+    "law_fact", metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("value", String(16), nullable=False),
+    Column("what", String(64)),
+    Column("people", ARRAY(_id()), nullable=False),
+    Column("begins", Date, nullable=False),
+    Column("ends", Date),
+    Column("reference", LargeBinary, nullable=False),
+    Column("source", String(80), nullable=False),
+    Column("recorded_by", String(64), nullable=False),
+    Column("change", _id(), nullable=False),
+    _time("recorded_at"),
+    CheckConstraint("ends IS NULL OR ends > begins"),
+)  # fmt: skip
+"""What the law table takes of a subject (model/facts.py), only ever added to. people: who holds responsibility, or
+answers by a decision. reference: of the decision or register, sealed with the subject's key."""
 
 request = Table(
     "request", metadata,
@@ -119,6 +141,7 @@ request_cell = Table(
     Column("action", String(16), primary_key=True),
     Column("special", Boolean, nullable=False),
     Column("controller", String(64)),
+    Column("sector", String(64)),
 )  # fmt: skip
 
 request_guardian = Table(
@@ -332,10 +355,11 @@ leader = Table(
     Column("address", Text, nullable=False),
     _time("checked_at", null=True),
     Column("law_version", String(32)),
+    Column("law_generation", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("id = 1"),
 )  # fmt: skip
-"""One row: which replica leads, under which number, the longest lease anyone may hold, and which law table the states
-that are published come from."""
+"""One row: which replica leads, under which number, the longest lease anyone may hold, the mark of the law table that
+the states come from, and how often that or the categories have become others."""
 
-APPEND_ONLY = ("ledger", "ledger_checkpoint", "ledger_cosignature", "answer", "narrowing")
+APPEND_ONLY = ("ledger", "ledger_checkpoint", "ledger_cosignature", "answer", "narrowing", "law_fact")
 """Tables whose rows a trigger keeps from being changed or deleted; in `ledger` a chain may be erased."""

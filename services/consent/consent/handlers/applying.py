@@ -1,0 +1,77 @@
+"""Applying the law to everybody there is: after another table or other categories, some subjects at a time.
+
+Until a subject's turn the states that gateways hold say what the earlier table said, and reads go on under them. What a
+person takes back meanwhile is published first.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consent import storage
+from consent.handlers import changes, granting
+from consent.handlers.granting import Plan
+from consent.handlers.state import TURN
+from consent.model.law import Law
+
+KIND = "law"
+"""Of the changes that come from it."""
+
+
+async def adopt(conn: AsyncConnection, law: Law) -> bool:
+    """Where the states come from another table than this one, they are all to be made anew; are they?"""
+    if not await storage.law_is_new(conn, law.mark):
+        return False
+    await storage.call_for_law(conn)
+    return True
+
+
+async def some(conn: AsyncConnection, law: Law, after: str | None, limit: int, now: datetime) -> Sequence[str]:
+    """Apply the law to the next subjects that are behind, by id: those it was applied to, none when all are through.
+
+    Grants that do not hold under the table any more end, narrower or longer ones begin, and each subject gets a new
+    version, whether or not anything has changed for it.
+    """
+    generation = await storage.generation(conn)
+    subjects = await storage.lock_behind(conn, generation, after, limit)
+    if not subjects:
+        return ()
+    plans = await plans_for(conn, law, subjects, now)
+    rows: list[dict[str, Any]] = []
+    began: list[dict[str, Any]] = []
+    ended: dict[str, str] = {}
+    for subject in subjects:
+        id_, planned = changes.new_id(), plans.get(subject, ())
+        body = granting.body_of(planned)
+        rows.append({"id": id_, "subject": subject, "kind": KIND, "body": body, "created_at": now})
+        began += [{**row, "began": id_} for plan in planned for row in plan.begin]
+        ended.update({grant: id_ for plan in planned for grant in plan.end})
+    await storage.raise_all(conn, subjects, generation, rows)
+    await storage.end_grants(conn, ended)
+    await storage.add_grants(conn, began)
+    return subjects
+
+
+async def plans_for(
+    conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime
+) -> Mapping[str, Sequence[Plan]]:
+    """What must change so that the grants of these subjects say what the table makes of everybody's words."""
+    epoch = int(now.timestamp())
+    requests = await storage.requests_about(conn, subjects, law.ends)
+    words = await storage.words_about(conn, [row.rules.id for rows in requests.values() for row in rows])
+    grants = await storage.grants_about(conn, subjects, epoch)
+    narrowings = await storage.narrowings_about(conn, subjects)
+    found: dict[str, list[Plan]] = {}
+    for number, (subject, rows) in enumerate(requests.items()):
+        if number % TURN == 0:
+            await asyncio.sleep(0)
+        for row in rows:
+            if row.rules.until > epoch:
+                said = narrowings.get(subject, ())
+                plan = granting.plan(law, row, words[row.rules.id], said, grants.get(subject, ()), now)
+                if plan:
+                    found.setdefault(subject, []).append(plan)
+    return found

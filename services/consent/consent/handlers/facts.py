@@ -1,0 +1,115 @@
+"""Recording what the law table must know of a subject: responsibility, care, capacity, a decision under fifteen.
+
+A new fact ends what does not hold under it, sight by law as well as grants, and is confirmed like a withdrawal. Nothing
+is ever changed: of several facts the one recorded last counts, so that a mistake is put right by another fact.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.clock import rfc3339
+from chassis.permit import Actor
+from consent import storage
+from consent.handlers import applying, changes, granting
+from consent.handlers.requests import Made, Office
+from consent.handlers.state import content_categories, requests_of
+from consent.model.errors import CategoryUnknown, FactNotYours, SamePerson, Unseen
+from consent.model.facts import Fact, Kind, check
+from consent.model.law import Law
+from consent.model.people import Claim, check_birth_dates, check_different
+
+KIND = "law-fact"
+REFERENCE = "law_fact.reference"
+"""Where the reference is sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is recorded: the fact, the people it names, and the decision or register it rests on."""
+
+    kind: Kind
+    value: str
+    begins: date
+    ends: date | None
+    what: str | None
+    people: tuple[Claim, ...]
+    reference: str = field(repr=False)
+
+
+async def record(
+    conn: AsyncConnection, office: Office, actor: Actor, subject: str, said: Statement, now: datetime
+) -> Made:
+    """Keep a fact, with the change that tells what it ends and begins.
+
+    Unseen for staff of a service that has not asked about the subject; FactNotYours where the table gives this kind of
+    fact to others; FactUnfit, FactPeriodInvalid, CategoryUnknown, SamePerson, BirthDateInvalid for what cannot be.
+    """
+    law = office.law
+    service = (await _recorders(conn, law, actor, subject, law.day_of(now))).get(said.kind)
+    if service is None:
+        raise FactNotYours
+    check(Fact(said.kind, said.value, said.begins, said.ends, what=said.what), len(said.people))
+    if said.what is not None and said.what not in await content_categories(conn):
+        raise CategoryUnknown
+    check_birth_dates(said.people, law.day_of(now))
+    check_different(said.people)
+    source = f"asker:{service}"
+    people = [one.id for one in await office.registry.find_or_add(conn, said.people, source, now)]
+    if subject in people:
+        raise SamePerson
+    await changes.lock(conn, subject)
+    change = changes.new_id()
+    values = {
+        "subject": subject, "kind": said.kind, "value": said.value, "what": said.what, "people": sorted(people),
+        "begins": said.begins, "ends": said.ends, "source": source, "recorded_by": actor.id or "", "change": change,
+        "reference": await office.registry.keys.seal(subject, said.reference, REFERENCE), "recorded_at": now,
+    }  # fmt: skip
+    number = await storage.add_fact(conn, values)
+    plans = (await applying.plans_for(conn, law, [subject], now)).get(subject, ())
+    await granting.carry_out(conn, subject, plans, KIND, {"fact": number}, now, change=change)
+    return Made(str(number), subject, change)
+
+
+async def _asking(conn: AsyncConnection, law: Law, actor: Actor, subject: str) -> set[str]:
+    """The actor's services that have asked about the subject; Unseen when there is none."""
+    asked = {row.asker for row in await requests_of(conn, law, subject)} & set(actor.services)
+    if actor.kind != "staff" or not asked:
+        raise Unseen
+    return asked
+
+
+async def _recorders(conn: AsyncConnection, law: Law, actor: Actor, subject: str, on: date) -> dict[str, str]:
+    """The kinds of facts that the actor records, each with the service in whose name."""
+    asked, services = await _asking(conn, law, actor, subject), await storage.services(conn)
+    found: dict[str, str] = {}
+    for row in law.records:
+        if actor.role in row.roles and row.source.holds(on) and row.source.verified():
+            for service in sorted(asked & services.keys(), reverse=True):
+                if not row.sectors or services[service].kind in row.sectors:
+                    found[row.kind] = service
+    return found
+
+
+async def listed(
+    conn: AsyncConnection, office: Office, actor: Actor, subject: str, now: datetime
+) -> Sequence[dict[str, Any]]:
+    """Every fact of the subject, the oldest first, with its reference: for the subject, and for staff of a service
+    that has asked, as far as they may record that kind. Unseen for anybody else."""
+    rows = await storage.fact_rows(conn, subject)
+    if not (actor.kind == "person" and actor.id == subject):
+        mine = await _recorders(conn, office.law, actor, subject, office.law.day_of(now))
+        rows = [row for row in rows if row.fact.kind in mine]
+    return [
+        {
+            "id": str(row.fact.order), "kind": row.fact.kind, "value": row.fact.value, "what": row.fact.what,
+            "people": sorted(row.fact.people), "begins": row.fact.begins.isoformat(),
+            "ends": None if row.fact.ends is None else row.fact.ends.isoformat(), "source": row.source,
+            "reference": await office.registry.keys.open(subject, row.reference, REFERENCE),
+            "at": rfc3339(row.recorded_at), "status": "confirmed" if row.confirmed else "pending",
+        }
+        for row in rows
+    ]  # fmt: skip
