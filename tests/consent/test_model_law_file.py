@@ -245,6 +245,8 @@ def test_the_head_and_who_records_are_read() -> None:
     law = parse(DATA)
     assert (law.longest_days, law.zone.key) == (1827, "Europe/Oslo")
     assert law.strict_needs == BOTH
+    [row] = [row for row in law.answers if row.source.row == "general-12-15"]
+    assert row.asks == row.hears == {"subject"}
     assert {(row.kind, row.roles, row.sectors) for row in law.records} == {
         ("responsibility", ("professional", "leader"), ()), ("care", ("professional", "leader"), ("child-welfare",)),
         ("party", ("professional", "leader"), ("child-welfare",)), ("capacity", ("leader",), ()),

@@ -19,14 +19,14 @@ DATABASE = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
 
 def approving(folder: Path) -> Path:
     """Somebody's name under the packaged law table."""
-    file = folder / "approval.toml"
+    file = folder.parent / f"{folder.name}-approval.toml"
     file.write_text(f'version = "{current_law().version}"\nby = "Kari Lov, Solvik kommune"\nat = 2026-11-20\n')
     return file
 
 
 def test_production_does_not_start_without_an_approved_consent_text(tmp_path: Path) -> None:
     with pytest.raises(TextsInvalid, match="no approved consent text"):
-        create_app(settings_for(DATABASE, DATABASE, mode="production"))
+        create_app(settings_for(DATABASE, DATABASE, mode="production", law_approval=approving(tmp_path)))
     texts = folder(tmp_path, nb=written("nb", v1=approved()), so=written("so", v1=DRAFT))
     law = approving(tmp_path)
     create_app(settings_for(DATABASE, DATABASE, mode="production", consent_texts=texts, law_approval=law))
@@ -49,7 +49,9 @@ def test_a_file_of_texts_that_cannot_be_read_stops_the_start_by_its_name(tmp_pat
         create_app(settings_for(DATABASE, DATABASE, consent_texts=texts))
 
 
-def test_the_program_says_in_one_sentence_why_it_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_says_in_one_sentence_why_it_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     key = base64.b64encode(b"k" * 32).decode()
     given = {
         "MODE": "production", "DATABASE_URL": DATABASE, "KEYS_DATABASE_URL": DATABASE, "KAFKA_BOOTSTRAP": "127.0.0.1:1",
@@ -58,6 +60,9 @@ def test_the_program_says_in_one_sentence_why_it_does_not_start(monkeypatch: pyt
     }  # fmt: skip
     for name, value in given.items():
         monkeypatch.setenv(f"SAMLOGG_{name}", value)
+    with pytest.raises(SystemExit, match=r"^cannot start: SAMLOGG_LAW_TABLE, SAMLOGG_LAW_APPROVAL: law table, row "):
+        program.main()
+    monkeypatch.setenv("SAMLOGG_LAW_APPROVAL", str(approving(tmp_path)))
     with pytest.raises(SystemExit, match=r"^cannot start: SAMLOGG_CONSENT_TEXTS: there is no approved consent text"):
         program.main()
     monkeypatch.setenv("SAMLOGG_HASH_KEY", base64.b64encode(bytes(32)).decode())
