@@ -93,6 +93,7 @@ def create_app(
         engine, office, confirmations, verified, business, secret, settings.confirmation_seconds, names, signer
     )
     app.include_router(api.router(parts))
+    app.include_router(api.otherwise(parts))
     app.include_router(api.looks(parts))
     app.include_router(api.audit(parts))
     app.include_router(api.texts(parts))

@@ -52,6 +52,25 @@ from consent.storage.looks import (
     looks_of_all,
 )
 from consent.storage.made import forget_made, keep_made, made_by
+from consent.storage.otherwise import (
+    CompanionRow,
+    FormRow,
+    GivenRow,
+    add_companion,
+    add_form,
+    add_given,
+    add_information,
+    change_by_given,
+    companion_to,
+    companions_of,
+    end_companion,
+    form_by_code,
+    given_by_id,
+    given_of,
+    information_about,
+    narrowed_since,
+    working,
+)
 from consent.storage.people import (
     PersonRow,
     SubjectRow,
@@ -86,6 +105,7 @@ from consent.storage.requests import (
     add_request,
     requests_of,
     subject_of_request,
+    take_back,
     words_about,
 )
 from consent.storage.tables import (
@@ -116,20 +136,22 @@ from consent.storage.tables import (
 from consent.storage.wording import Given, GrantOn, Resting, TextCount, count_resting, given_for, grants_on, resting
 
 __all__ = [
-    "APPEND_ONLY", "ChainHead", "ChangeRow", "Count", "EntryRow", "Given", "GrantOn", "GrantRow", "LedgerRow",
-    "LookOf", "LookRow", "Names", "PersonRow", "QuestionRow", "RequestRow", "Resting", "Service", "SubjectRow",
-    "TextCount", "Tree", "Word", "Words", "add_answers", "add_change", "add_change_for_all", "add_claim",
-    "add_grants", "add_narrowing", "add_person", "add_question", "add_request", "add_responsibility", "answer",
-    "answer_question", "append", "categories", "chain_heads", "change", "changes_by_id", "checkpoint_at",
-    "count_looks", "count_people", "count_resting", "directory_entry", "directory_names", "end_grants",
-    "ensure_subject", "entries_by_id", "entries_of", "erase_chain", "forget_made", "given_for", "grants",
-    "grants_by_id", "grants_known_to", "grants_of", "grants_on", "grants_told", "guardians", "held_entry",
-    "idempotency", "inbox", "is_left_out", "keep_checkpoint", "keep_cosignature", "keep_entries", "keep_made",
-    "language_of", "last_entry", "last_withdrawal", "law_is_new", "leader", "ledger", "ledger_checkpoint",
-    "ledger_cosignature", "ledger_tile", "ledger_tree", "lock_numbers", "lock_subject", "lock_tree", "looks",
-    "looks_of_all", "made", "made_by", "may_sign", "metadata", "narrowing", "narrowings_of", "newest_checkpoint",
-    "newest_cosigned", "outbox", "person", "person_by_hash", "person_by_id", "person_number", "question",
-    "question_by_id", "questions_by", "questions_to", "raise_version", "request", "requests_of", "responsibility",
-    "resting", "service_kinds", "services", "stop_ledger", "subject", "subject_of_request", "subject_row", "taken",
-    "tiles", "tree", "words_about",
+    "APPEND_ONLY", "ChainHead", "ChangeRow", "CompanionRow", "Count", "EntryRow", "FormRow", "Given", "GivenRow",
+    "GrantOn", "GrantRow", "LedgerRow", "LookOf", "LookRow", "Names", "PersonRow", "QuestionRow", "RequestRow",
+    "Resting", "Service", "SubjectRow", "TextCount", "Tree", "Word", "Words", "add_answers", "add_change",
+    "add_change_for_all", "add_claim", "add_companion", "add_form", "add_given", "add_grants", "add_information",
+    "add_narrowing", "add_person", "add_question", "add_request", "add_responsibility", "answer", "answer_question",
+    "append", "categories", "chain_heads", "change", "change_by_given", "changes_by_id", "checkpoint_at",
+    "companion_to", "companions_of", "count_looks", "count_people", "count_resting", "directory_entry",
+    "directory_names", "end_companion", "end_grants", "ensure_subject", "entries_by_id", "entries_of", "erase_chain",
+    "forget_made", "form_by_code", "given_by_id", "given_for", "given_of", "grants", "grants_by_id", "grants_known_to",
+    "grants_of", "grants_on", "grants_told", "guardians", "held_entry", "idempotency", "inbox", "information_about",
+    "is_left_out", "keep_checkpoint", "keep_cosignature", "keep_entries", "keep_made", "language_of", "last_entry",
+    "last_withdrawal", "law_is_new", "leader", "ledger", "ledger_checkpoint", "ledger_cosignature", "ledger_tile",
+    "ledger_tree", "lock_numbers", "lock_subject", "lock_tree", "looks", "looks_of_all", "made", "made_by", "may_sign",
+    "metadata", "narrowed_since", "narrowing", "narrowings_of", "newest_checkpoint", "newest_cosigned", "outbox",
+    "person", "person_by_hash", "person_by_id", "person_number", "question", "question_by_id", "questions_by",
+    "questions_to", "raise_version", "request", "requests_of", "responsibility", "resting", "service_kinds", "services",
+    "stop_ledger", "subject", "subject_of_request", "subject_row", "take_back", "taken", "tiles", "tree", "words_about",
+    "working",
 ]  # fmt: skip

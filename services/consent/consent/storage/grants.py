@@ -137,7 +137,7 @@ async def law_is_new(conn: AsyncConnection, version: str) -> bool:
 async def changes_by_id(conn: AsyncConnection, ids: Iterable[str]) -> list[ChangeRow]:
     """These changes in the order in which they happened to each subject."""
     query = select(change).where(change.c.id.in_(list(ids))).order_by(change.c.subject, change.c.version)
-    return [_change(row) for row in await conn.execute(query)]
+    return [change_of(row) for row in await conn.execute(query)]
 
 
 async def narrowings_of(conn: AsyncConnection, subject: str) -> list[Narrowing]:
@@ -176,8 +176,9 @@ async def last_withdrawal(
         .limit(1)
     )
     row = (await conn.execute(query)).first()
-    return None if row is None else _change(row)
+    return None if row is None else change_of(row)
 
 
-def _change(row: Any) -> ChangeRow:
+def change_of(row: Any) -> ChangeRow:
+    """A row of `change`."""
     return ChangeRow(row.id, row.subject, row.version, row.kind, row.body, row.state == "confirmed", row.created_at)
