@@ -256,7 +256,8 @@ async def test_a_no_is_told_as_denied_without_what_it_was_about(make_case: MakeC
     await case.answer(case.guardians[0], "no")
     query = "SELECT payload FROM outbox WHERE type = 'consent.denied.v1' AND aggregateid = :s"
     [row] = await case.desk.rows(query, s=case.subject)
-    assert json.loads(row[0]) == {"request": case.id, "subject": case.subject, "by": case.guardians[0]}
+    expected = {"request": case.id, "subject": case.subject, "by": case.guardians[0], "manner": "digital"}
+    assert json.loads(row[0]) == expected
 
 
 async def test_two_requests_for_one_service_give_each_its_own_grant(make_case: MakeCase) -> None:

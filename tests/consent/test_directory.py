@@ -110,8 +110,17 @@ async def test_records_of_categories_and_services_are_read_and_others_left_alone
     found = to_entry(published("category:school", 2, "category", "school"))
     assert found is not None
     assert (found.kind, found.id, found.version) == ("category", "school", 2)
-    for key in ("staff:1", "!barrier", "", "category:", "category:" + "x" * 65):
+    for key in ("district:1", "!barrier", "", "category:", "category:" + "x" * 65):
         assert to_entry(published(key, 1)) is None
+
+
+async def test_of_staff_nothing_is_kept_but_whether_they_work_here() -> None:
+    data = {
+        "version": 2, "kind": "staff", "id": "1", "services": ["x"], "role": "leader", "identity": "9f", "active": True,
+    }  # fmt: skip
+    event = events.new_event("directory", "directory.state.v1", "staff:1", data, NOW)
+    assert to_entry(raw("staff:1", event)) == Entry("staff", "1", 2, {"active": True})
+    assert to_entry(raw("staff:1", None, b"{")) == Entry("staff", "1", 0, None)
 
 
 async def test_a_record_that_cannot_be_read_closes_its_key() -> None:

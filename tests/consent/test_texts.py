@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.permit import Actor
 from consent.app import create_app
+from consent.handlers.tables import LAW
 from tests.consent.callers import (
     NURSE,
     POLICE,
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OFFICER, LEADER = Actor("staff", "officer-1", (), "privacy-officer", None, "high"), staff(NURSE, role="leader")
 Opened = Callable[..., AbstractAsyncContextManager[Desk]]
 INTERPRETED = {"how": "interpreted", "by": "interpreter", "into": "so"}
+VERSION = tomllib.loads(LAW.read_text())["version"]
 SCHOOL_NB = tomllib.loads((FOLDER / "nb.toml").read_text())["text"][0]["services"]["school"]["does"]
 
 
@@ -44,8 +46,10 @@ def opened(databases: Databases, engine: AsyncEngine, tmp_path: Path) -> Opened:
     async def start(mode: str = "synthetic", **files: str) -> AsyncIterator[Desk]:
         place = tmp_path / str(len(list(tmp_path.iterdir())))
         place.mkdir()
-        texts = folder(place, **files)
-        app = create_app(settings_for(databases.content, databases.keys, mode=mode, consent_texts=texts), bus=False)
+        texts, signed = folder(place, **files), tmp_path / "approval.toml"
+        signed.write_text(f'version = "{VERSION}"\nby = "Solvik kommune"\nat = 2026-11-22\n')
+        settings = settings_for(databases.content, databases.keys, mode=mode, consent_texts=texts, law_approval=signed)
+        app = create_app(settings, bus=False)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://consent") as client,

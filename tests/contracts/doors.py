@@ -33,6 +33,7 @@ from gateway.settings import Settings as GatewaySettings
 from logbook.app import create_app as create_logbook
 from notify.settings import Settings as NotifySettings
 from tests.consent import callers as consent_callers
+from tests.consent import paper
 from tests.consent.looking import append, look
 from tests.contracts.messages import ROOT
 from tests.directory.conftest import FIRST_CODE, NURSE, TEACHER, read_document, settings_on
@@ -84,6 +85,8 @@ class Signing:
 
 
 _GRANT = str(uuid4())
+_BY_STAFF = ("/questions", "/registered-", "/information", "/taking-back", "/form")
+"""Parts of consent's paths that staff ask."""
 
 
 @asynccontextmanager
@@ -129,7 +132,7 @@ async def _consent(postgres: Postgres) -> AsyncIterator[Door]:
     officer = Actor("staff", "officer", (), "privacy-officer", None, "high")
 
     def who(method: str, path: str) -> Actor:
-        if path == "/requests" or "/questions" in path:
+        if path == "/requests" or path.startswith("/forms/") or any(part in path for part in _BY_STAFF):
             return nurse
         if "/audit" in path or path == "/texts":
             return officer
@@ -150,10 +153,19 @@ async def _consent(postgres: Postgres) -> AsyncIterator[Door]:
             "subject": [case.subject, other.subject], "request": [case.id, other.id], "withdrawal": [gone["id"]],
             "look": [looked], "question": [question], "service": [consent_callers.NURSE],
             "language": ["nb"], "version": ["2026-11-2"],
+            **await _otherwise(case, other),
         }  # fmt: skip
         async with listening(Signing(app, "consent", who)) as base:
             yield Door(base, known)
     await engine.dispose()
+
+
+async def _otherwise(case: consent_callers.Case, other: consent_callers.Case) -> dict[str, list[str]]:
+    """A companion of the first, a form of the other's request, and a grant."""
+    made, _ = await paper.named(case, consent_callers.person(case.subject))
+    printed = await paper.form(other, paper.NURSE_STAFF)
+    grants = [grant["id"] for grant in await case.grants()]
+    return {"companion": [made.json()["id"]], "form": [paper.code_on(printed)], "grant": grants}
 
 
 async def _asked_about(case: consent_callers.Case) -> tuple[str, str]:

@@ -98,6 +98,7 @@ def create_app(
     )
     app.include_router(api.router(parts))
     app.include_router(api.facts(parts))
+    app.include_router(api.otherwise(parts))
     app.include_router(api.looks(parts))
     app.include_router(api.audit(parts))
     app.include_router(api.texts(parts))

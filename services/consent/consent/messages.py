@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from consent.model.otherwise import DIGITAL, Manner
+
 SOURCE = "/samlogg/consent"
 STATE = "consent.state.v1"
 EVENTS = "consent.events.v1"
@@ -69,12 +71,13 @@ class ConsentRequested(Published):
 
 
 class ConsentGranted(Published):
-    """consent.granted.v1: a grant is in force at every gateway able to answer."""
+    """consent.granted.v1: a grant is in force at every gateway able to answer. manners: how the words for it came."""
 
     model_config = _example(
         **{
             "grant": _GRANT, "subject": _SUBJECT, "recipient": "service:school-health", "categories": ["school"],
             "actions": ["read"], "from": "2026-11-22T12:00:00.000Z", "until": "2027-06-30T22:00:00.000Z", "version": 4,
+            "manners": ["digital", "paper"],
         }
     )  # fmt: skip
 
@@ -86,25 +89,28 @@ class ConsentGranted(Published):
     begins: Annotated[Moment, Field(alias="from")]
     until: Moment | None
     version: int
+    manners: list[Manner] = []
 
 
 class ConsentDenied(Published):
     """consent.denied.v1: somebody said no to something they were asked."""
 
     model_config = _example(
-        request=_REQUEST, subject=_SUBJECT, by=_GUARDIAN
+        request=_REQUEST, subject=_SUBJECT, by=_GUARDIAN, manner="digital"
     )  # fmt: skip
 
     request: Id
     subject: Id
     by: Id
+    manner: Manner = DIGITAL
 
 
 class ConsentWithdrawn(Published):
     """consent.withdrawn.v1: a grant has ended for certain. `categories` are all it had; what goes on is another."""
 
     model_config = _example(
-        grant=_GRANT, subject=_SUBJECT, recipient="service:police", categories=["school"], version=5, change=_CHANGE
+        grant=_GRANT, subject=_SUBJECT, recipient="service:police", categories=["school"], version=5, change=_CHANGE,
+        manner="oral",
     )  # fmt: skip
 
     grant: Id
@@ -113,6 +119,7 @@ class ConsentWithdrawn(Published):
     categories: list[Slug]
     version: int
     change: Id
+    manner: Manner = DIGITAL
 
 
 class QuestionAsked(Published):
@@ -275,7 +282,8 @@ class AccessHeldBack(_Slice):
 
 
 class DirectoryState(_Slice):
-    """directory.state.v1 of kind category or service: names, agency and whether it is in use are read from the rest."""
+    """directory.state.v1 of kind category, service or staff: names, agency and whether it is in use are read from the
+    rest."""
 
     version: Annotated[int, Field(ge=0)]
     kind: Slug

@@ -274,7 +274,10 @@ class DirectoryFeed:
 
 
 def to_entry(record: Raw) -> directory.Entry | None:
-    """The category or service in a record; None for everything else. What cannot be read closes its key."""
+    """The category, service or member of staff in a record, else None. What cannot be read closes its key.
+
+    Of staff nothing is kept but whether they work here: that is all a witness must do.
+    """
     kind, _, id_ = (record.key or b"").decode("utf-8", "replace").partition(":")
     if kind not in directory.KINDS or not id_ or len(id_) > _LONGEST_ID:
         return None
@@ -288,7 +291,8 @@ def to_entry(record: Raw) -> directory.Entry | None:
     except (BadEvent, ValidationError):
         _log.error("a directory record cannot be read", extra={"partition": record.partition, "offset": record.offset})
         return directory.Entry(kind, id_, 0, None)
-    return directory.Entry(kind, id_, found.version, event.data)
+    body = {"active": event.data.get("active")} if kind == "staff" else event.data
+    return directory.Entry(kind, id_, found.version, body)
 
 
 def consent_broker(

@@ -6,8 +6,9 @@ from consent.api.facts import facts
 from consent.api.leases import leases
 from consent.api.ledger import ledger
 from consent.api.looks import looks
+from consent.api.otherwise import otherwise
 from consent.api.parts import Parts
 from consent.api.routes import router
 from consent.api.wording import texts
 
-__all__ = ["Parts", "audit", "facts", "install", "leases", "ledger", "looks", "router", "texts"]
+__all__ = ["Parts", "audit", "facts", "install", "leases", "ledger", "looks", "otherwise", "router", "texts"]

@@ -6,8 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
+from consent.api.evidence_bodies import RegisteredView, ToldView
 from consent.model.facts import Responsibility
 from consent.model.languages import TAG
+from consent.model.otherwise import Manner
 from consent.model.texts import Direction, Helper, How, Status, Way
 
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
@@ -109,12 +111,6 @@ class NewAnswer(Body):
     language: Language
     conveyed: Conveyance = Conveyance()
 
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        if len({(cell.service, cell.category, cell.action) for cell in self.cells}) != len(self.cells):
-            raise ValueError("a cell is answered twice")
-        return self
-
 
 class NewWithdrawal(Body):
     """All that was agreed to for a recipient, or one category of it; or of that only a part, and the rest stays.
@@ -137,10 +133,11 @@ class Match(Body):
 
 
 class AskedState(BaseModel):
-    """Whether a person has answered, never what."""
+    """Whether a person has answered, never what. `manners`: how it came; only one's own, and for whoever asked."""
 
     person: str
     state: Literal["waiting", "answered"]
+    manners: list[Manner] | None = None
 
 
 class MadeRequest(BaseModel):
@@ -175,14 +172,25 @@ class ShownText(BaseModel):
     services: list[ServiceInformation]
 
 
+class OwnCell(BaseModel):
+    """What one has said to one cell, and how it came."""
+
+    service: str
+    category: str
+    action: Action
+    answer: Literal["yes", "no"]
+    manner: Manner
+
+
 class RequestView(BaseModel):
-    """A request. `why`, `text` and `mine` are only for those who are asked."""
+    """A request. `why`, `text` and `mine` are only for those who are asked. `registered`, `told`: the own, and for
+    whoever asked all of them."""
 
     id: str
     kind: Literal["request"]
     subject: str
     at: str
-    state: Literal["waiting", "answered", "pending", "in-force", "expired"]
+    state: Literal["waiting", "answered", "pending", "in-force", "expired", "taken-back"]
     status: Literal["confirmed", "pending"]
     asker: str
     level: int
@@ -192,7 +200,9 @@ class RequestView(BaseModel):
     answers: list[AskedState]
     why: str | None = None
     text: ShownText | None = None
-    mine: list[AnsweredCell] | None = None
+    mine: list[OwnCell] | None = None
+    registered: list[RegisteredView]
+    told: list[ToldView]
 
 
 class RequestList(BaseModel):
@@ -250,7 +260,8 @@ class HowToEnd(BaseModel):
 
 class GrantView(BaseModel):
     """Who may see what, until when. `pending` and `ending` are in progress, not done. `name`: the service's, in the
-    reader's language. `evidence`: the answers it rests on, as far as the reader may know them. `end`: None where the
+    reader's language. `evidence`: the answers it rests on, as far as the reader may know them;
+    `assurance` names the manner of one that came on paper, orally or through a companion. `end`: None where the
     reader may not end it, or it is ending already."""
 
     id: str

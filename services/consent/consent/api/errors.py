@@ -12,12 +12,15 @@ from consent.model.errors import RuleBroken
 
 STATUS: dict[type[RuleBroken], int] = {
     errors.AlreadyAnswered: 409,
+    errors.AnswerOvertaken: 409,
     errors.AlreadyAsked: 409,
     errors.AssuranceTooLow: 403,
     errors.FactNotYours: 403,
     errors.NoCheckpoint: 404,
     errors.NotInCheckpoint: 409,
     errors.RequestClosed: 409,
+    errors.RequestInForce: 409,
+    errors.RequestTakenBack: 409,
     errors.TextExpired: 409,
     errors.TextNotApproved: 409,
     errors.TextUnknown: 409,

@@ -17,7 +17,7 @@ def _as(*kinds: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {PAPER: {"schema": {"type": "object"}, FILES: list(kinds)}}}}
 
 
-AS_ROWS, AS_FILES = _as("text/csv"), _as("text/csv", "text/html")
+AS_ROWS, AS_FILES, AS_PAGE = _as("text/csv"), _as("text/csv", "text/html"), _as("text/html")
 """Beside JSON: what a list can be had as, as a file."""
 
 
@@ -71,6 +71,8 @@ class _Look(BaseModel):
     reason: str | None
     count: int
     held_back: str | None
+    manner: str | None
+    behalf: Literal["subject", "other"] | None
 
 
 class Made(BaseModel):

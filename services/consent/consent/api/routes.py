@@ -1,6 +1,6 @@
 """The routes of consent: parse, call a handler, shape the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
@@ -10,13 +10,14 @@ from chassis.permit import Actor, Signed
 from chassis.problems import Problem, not_found, respond
 from chassis.routes import route
 from consent.api import bodies
+from consent.api.evidence_bodies import GrantHistory
 from consent.api.parts import Parts, Writing, allowed, an_id, claimed, known, only, reading, writing
 from consent.handlers import answers, requests, views, withdrawals
 from consent.handlers.answers import Answer
 from consent.handlers.requests import Made, Order
 from consent.handlers.withdrawals import Part
 from consent.model.languages import wishes
-from consent.model.requests import Cell
+from consent.model.requests import Cell, Said, each_once
 from consent.model.texts import Conveyed
 
 _ASKED_OR_ASKER = route(action="read", basis="asked-or-asker", category="any")
@@ -109,8 +110,7 @@ def _answer_routes(routes: APIRouter, parts: Parts) -> None:
     ) -> Response:
         del subject
         actor, about, asked = write.signed.actor, known(write.signed), an_id(request)
-        cells = {Cell(cell.service, cell.category, cell.action): cell.answer for cell in body.cells}
-        how = body.conveyed
+        cells, how = said(body.cells), body.conveyed
         given = Answer(cells, body.text_version, body.language, Conveyed(how.how, how.by, how.into))
 
         async def do(conn: Any) -> str:
@@ -125,6 +125,11 @@ def _answer_routes(routes: APIRouter, parts: Parts) -> None:
             found = await answers.outcome(conn, parts.office, actor, made, parts.clock.now())
         shown = {"state": found.state, "change": found.change, "status": found.status}
         return answered(shown, 200 if found.status == "confirmed" else 202)
+
+
+def said(cells: Sequence[bodies.AnsweredCell]) -> dict[Cell, Said]:
+    """What is answered, each cell once; AnswersContradict."""
+    return each_once((Cell(cell.service, cell.category, cell.action), cell.answer) for cell in cells)
 
 
 def _withdrawal_routes(routes: APIRouter, parts: Parts) -> None:
@@ -187,6 +192,15 @@ def _sight_routes(routes: APIRouter, parts: Parts) -> None:
                     conn, parts.office.law, allowed(signed), signed.actor, wishes(languages), parts.clock.now()
                 )
             )
+
+    @routes.get(
+        "/subjects/{subject}/grants/{grant}", response_model=GrantHistory,
+        openapi_extra=route(action="read", category="fixed:grants"),
+    )  # fmt: skip
+    async def read_grant(subject: str, grant: str, signed: Signed = reads) -> Response:
+        del subject
+        async with parts.engine.connect() as conn:
+            return answered(await views.grant_for(conn, allowed(signed), signed.actor, an_id(grant)))
 
     @routes.get("/subjects/{subject}/identity", response_model=bodies.IdentityView, openapi_extra=route(action="read"))
     async def read_identity(subject: str, signed: Signed = reads) -> Response:

@@ -20,6 +20,7 @@ from chassis.outbox import announce
 from chassis.storage import raw_connection
 from consent import messages, storage
 from consent.model.errors import Unseen
+from consent.model.otherwise import DIGITAL, Manner
 from consent.storage import ChangeRow, SubjectRow
 
 CONFIRMED = "consent_confirmed"
@@ -48,7 +49,8 @@ async def record(
 ) -> int:
     """Raise the subject's version and write the change as pending; returns the version. The caller holds the lock.
 
-    body: `request`, `began` and `ended` (grant ids), and for a withdrawal `by`, `recipient`, `category`.
+    body: `request`, `began` and `ended` (grant ids), and for a withdrawal `by`, `recipient`, `category`; for words that
+    came otherwise than by a log-in `manner` and `given`.
     """
     version = await storage.raise_version(conn, subject)
     carried = {**body, TRACE: tracing.current()}  # the events come later, from the leader, and go on under this trace
@@ -86,7 +88,7 @@ def _events(change: ChangeRow, grants: Mapping[str, Mapping[str, Any]]) -> Itera
         grant = grants[id_]
         ended = messages.ConsentWithdrawn(
             grant=id_, subject=change.subject, recipient=grant["recipient"], categories=grant["categories"],
-            version=change.version, change=change.id,
+            version=change.version, change=change.id, manner=change.body.get("manner", DIGITAL),
         )  # fmt: skip
         yield _event(change, messages.WITHDRAWN, id_, ended)
     for id_ in change.body.get("began", ()):
@@ -95,9 +97,17 @@ def _events(change: ChangeRow, grants: Mapping[str, Mapping[str, Any]]) -> Itera
         began = messages.ConsentGranted(
             grant=id_, subject=change.subject, recipient=grant["recipient"], categories=grant["categories"],
             actions=grant["actions"], begins=_moment(grant["begins"]), until=until,
-            version=change.version,
+            version=change.version, manners=_manners(grant["granted_by"]),
         )  # fmt: skip
         yield _event(change, messages.GRANTED, id_, began)
+
+
+def _manners(granted_by: Sequence[Mapping[str, Any]]) -> list[Manner]:
+    """How the words came that a grant rests on: codes, of everybody together."""
+    found: set[Manner] = set()
+    for one in granted_by:
+        found.update(one.get("manners", [DIGITAL]))
+    return sorted(found)
 
 
 def _event(change: ChangeRow, kind: str, thing: str, data: messages.Published) -> Event:

@@ -1,4 +1,4 @@
-"""What consent knows of the directory: categories and services, kept as the directory last published them."""
+"""What consent knows of the directory: categories, services and who works here, as the directory last published it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
 
-KINDS = frozenset({"category", "service"})
+KINDS = frozenset({"category", "service", "staff"})
 
 
 @dataclass(frozen=True, slots=True)

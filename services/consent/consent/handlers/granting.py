@@ -40,10 +40,11 @@ def plan(
     law: Law, request: RequestRow, words: Spoken, narrowings: Iterable[Narrowing], grants: Iterable[GrantRow],
     now: datetime,
 ) -> Plan:  # fmt: skip
-    """What must change so that the request's grants say what everybody has said now."""
+    """What must change so that the request's grants say what everybody has said now: nothing begins under one that was
+    taken back."""
     agreed, said = in_force(law, request.rules, words_only(words), law.day_of(now)), list(narrowings)
     reaches = {cell: limits(end, _counting(said, cell, words)) for cell, end in agreed.items()}
-    cells = {cell: reach for cell, reach in reaches.items() if reach.end > now.timestamp()}
+    cells = {cell: reach for cell, reach in reaches.items() if reach.end > now.timestamp() and not request.taken_back}
     live = {grant.id: grant.terms for grant in grants if grant.request == request.rules.id and not grant.ended}
     found = difference(live, cells, request.rules.purpose)
     return Plan(found.end, tuple(_row(law, request, words, terms, now) for terms in found.begin))
@@ -88,6 +89,7 @@ def _row(law: Law, request: RequestRow, words: Spoken, terms: Terms, now: dateti
         {
             "person": person, "capacity": capacity(rules, person, law.day_of(now)),
             "answers": sorted(words[person, cell].evidence for cell in cells if (person, cell) in words),
+            "manners": sorted({words[person, cell].manner for cell in cells if (person, cell) in words}),
         }
         for person in sorted(people)
     ]  # fmt: skip

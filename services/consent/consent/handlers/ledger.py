@@ -94,9 +94,12 @@ async def erase(conn: AsyncConnection, names: Pseudonyms, subject: str) -> int:
 def own_act(
     id_: str, at: str, subject: str, actor: Actor, route: str, *,
     categories: Iterable[str] = (), grants: Iterable[str] = (), reason: str | None = None, action: str = "none",
-    basis: str = "self",
+    basis: str = "self", on_behalf_of: str | None = None, manner: str | None = None,
 ) -> Record:  # fmt: skip
-    """The record of an act that consent itself decided without the gateway; `reason` when it was refused."""
+    """The record of an act that consent itself decided without the gateway; `reason` when it was refused.
+
+    on_behalf_of, manner: whose word it was and how it came, where the actor only registered it.
+    """
     touched, under = tuple(sorted(categories)), tuple(sorted(grants))
     content = {
         "id": id_, "at": at, "subject": subject,
@@ -107,4 +110,6 @@ def own_act(
         "route": route, "action": action, "categories": list(touched), "grants": list(under), "basis": basis,
         "purpose": None, "outcome": "answered" if reason is None else "refused", "reason": reason,
     }  # fmt: skip
+    if on_behalf_of is not None:
+        content |= {"on_behalf_of": on_behalf_of, "manner": manner}
     return Record(id_, "look", subject, subject, content, actor.kind, actor.id, touched, under)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.clock import rfc3339
 from chassis.permit import Actor, Permit
 from consent import storage
-from consent.handlers import withdrawals
+from consent.handlers import evidence, withdrawals
 from consent.handlers.granting import Spoken, covers, words_only
 from consent.handlers.looks import named, words_for
 from consent.handlers.requests import WHY, Office
@@ -53,10 +53,27 @@ async def requests_for(
     for row in rows:
         spoken = words[row.rules.id]
         if actor.kind == "person" and actor.id in asked_for(office.law, row.rules, on):
-            found.append(await _for_asked(conn, office, actor.id, row, spoken, grants, wishes, now))
+            found.append(await _for_asked(conn, office, actor, row, spoken, grants, wishes, now))
         elif actor.kind == "staff" and row.asker in actor.services:
-            found.append(_base(office.law, row, spoken, grants, sorted(row.rules.cells), now))
+            found.append(await _for_asker(conn, office, actor, row, spoken, grants, now))
     return found
+
+
+async def _for_asker(
+    conn: AsyncConnection, office: Office, actor: Actor, row: RequestRow, spoken: Spoken, grants: Sequence[GrantRow],
+    now: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    base = _base(office.law, row, spoken, grants, sorted(row.rules.cells), now)
+    return {**base, **await _beside(conn, office, actor, row)}
+
+
+async def _beside(conn: AsyncConnection, office: Office, actor: Actor, row: RequestRow) -> dict[str, Any]:
+    """What is kept beside a request: words that came otherwise than by a log-in, and what was told orally."""
+    rules, keys = row.rules, office.registry.keys
+    return {
+        "registered": await evidence.registered(conn, keys, actor, rules.subject, rules.id),
+        "told": await evidence.told(conn, actor, rules.id),
+    }  # fmt: skip
 
 
 async def request_for(
@@ -86,39 +103,53 @@ async def made_request(
 
 
 def _base(
-    law: Law, row: RequestRow, spoken: Spoken, grants: Sequence[GrantRow], cells: Sequence[Cell], now: datetime
-) -> dict[str, Any]:
-    """How far the cells shown have come, and nothing of what anybody answered; other cells leave no trace in it."""
+    law: Law, row: RequestRow, spoken: Spoken, grants: Sequence[GrantRow], cells: Sequence[Cell], now: datetime,
+    reader: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """How far the cells shown have come, and nothing of what anybody answered; other cells leave no trace in it.
+
+    reader: who is shown only how their own words came (None: how everybody's came).
+    """
     rules, on = row.rules, law.day_of(now)
     own = [grant for grant in grants if grant.request == rules.id and any(covers(grant, cell) for cell in cells)]
     pending = not row.confirmed or any(not grant.begun or grant.ended for grant in own)
     answers = {place: said for place, said in words_only(spoken).items() if place[1] in cells}
     waiting = bool(waits_for(law, rules, cells, answers, on)) or nobody_answers(law, rules, cells, on)
     state = state_of_request(
-        now=int(now.timestamp()), until=rules.until, waiting=waiting, pending=pending, live=bool(own)
-    )
+        now=int(now.timestamp()), until=rules.until, waiting=waiting, pending=pending, live=bool(own),
+        taken_back=row.taken_back,
+    )  # fmt: skip
     return {
         "id": rules.id, "kind": "request", "subject": rules.subject, "at": rfc3339(row.created_at), "state": state,
         "status": "pending" if pending else "confirmed", "asker": f"service:{row.asker}", "level": row.level,
         "purpose": rules.purpose, "cells": _grouped(cells), "until": row.last_day.isoformat(),
         "answers": [
-            {"person": person, "state": one}
+            {
+                "person": person, "state": one,
+                "manners": evidence.manners(spoken, person) if reader in (None, person) else None,
+            }
             for person, one in progress(asked_for(law, rules, on), answers).items()
         ],
     }  # fmt: skip
 
 
 async def _for_asked(
-    conn: AsyncConnection, office: Office, person: str, row: RequestRow, spoken: Spoken, grants: Sequence[GrantRow],
+    conn: AsyncConnection, office: Office, actor: Actor, row: RequestRow, spoken: Spoken, grants: Sequence[GrantRow],
     wishes: Sequence[str], now: datetime,
 ) -> dict[str, Any]:  # fmt: skip
+    person = actor.id or ""
     cells = await cells_shown(conn, office.law, row, person, office.law.day_of(now))
     services = await storage.services(conn)
     own, on = await storage.language_of(conn, person), office.law.day_of(now)
     shown = _text(office.texts.pick(row.rules.purpose, on, own, wishes), row, cells, services)
-    mine = [{**cell._asdict(), "answer": spoken[person, cell].said} for cell in cells if (person, cell) in spoken]
+    mine = [
+        {**cell._asdict(), "answer": spoken[person, cell].said, "manner": spoken[person, cell].manner}
+        for cell in cells
+        if (person, cell) in spoken
+    ]
     why = await office.registry.keys.open(row.rules.subject, row.why, WHY)
-    return {**_base(office.law, row, spoken, grants, cells, now), "why": why, "text": shown, "mine": mine}
+    base = _base(office.law, row, spoken, grants, cells, now, person)
+    return {**base, "why": why, "text": shown, "mine": mine, **await _beside(conn, office, actor, row)}
 
 
 def _text(picked: Picked, row: RequestRow, cells: Sequence[Cell], services: Mapping[str, Service]) -> dict[str, Any]:
@@ -258,6 +289,22 @@ def _by_law(grant: dict[str, Any]) -> dict[str, Any]:
         "from": _moment(grant["from"]), "until": None if grant["until"] is None else _moment(grant["until"]),
         "state": "in-force",
     }  # fmt: skip
+
+
+async def grant_for(conn: AsyncConnection, permit: Permit, actor: Actor, id_: str) -> dict[str, Any]:
+    """How a grant began and ended, also one that is long over; Unseen for whoever is not shown it."""
+    found = (await storage.grants_by_id(conn, [id_])).get(id_)
+    if found is None or found["subject"] != permit.subject:
+        raise Unseen
+    is_subject = actor.kind == "person" and actor.id == permit.subject
+    categories, allowed = list(found["categories"]), permit.categories() - set(SYSTEM_CATEGORIES)
+    if not is_subject:
+        known = await storage.grants_known_to(conn, permit.subject, None if PARTICIPANTS in allowed else actor.id or "")
+        categories = [category for category in categories if category in allowed and id_ in known]
+    if not categories:
+        raise Unseen
+    steps = await evidence.history(conn, found, permit.subject, None if is_subject else actor.id or "")
+    return {"id": id_, "recipient": found["recipient"], "categories": categories, "history": steps}
 
 
 def _moment(epoch: int) -> str:

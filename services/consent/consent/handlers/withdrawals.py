@@ -1,7 +1,7 @@
 """Withdrawing: decided from the own database alone, and called pending until it is confirmed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -29,13 +29,13 @@ _NEWEST = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is taken back: all of a recipient's or one category of it; or of that only a part.
+    """What is taken back: all of a recipient's (None: everybody's) or one category of it; or of that only a part.
 
     staff: one member of the service's staff. back: what lies before a time. until: what would come after one. Times are
     epoch seconds. With any of these the rest stays in force, in a grant of its own.
     """
 
-    recipient: str
+    recipient: str | None
     category: str | None = None
     staff: str | None = None
     back: int | None = None
@@ -56,6 +56,18 @@ class Withdrawal:
     part: Part
 
 
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """In whose name something is taken back, and with what assurance.
+
+    came: of words that came otherwise than by a log-in, how (`manner`, `given`, `registered_by`): kept with the change.
+    """
+
+    person: str
+    assurance: str
+    came: Mapping[str, str] = field(default_factory=dict)
+
+
 async def withdraw(
     conn: AsyncConnection, law: Law, names: Pseudonyms, actor: Actor, subject: str, part: Part, *,
     record: str | None, now: datetime,
@@ -67,50 +79,61 @@ async def withdraw(
     record: id of the access record if the gateway gave one.
     """
     id_ = record or str(uuid4())
-    found = await _withdraw(conn, law, actor, subject, part, now)
+    found = None
+    if actor.kind == "person" and actor.id is not None and await storage.lock_subject(conn, subject) is not None:
+        found = await take_back(conn, law, Voice(actor.id, actor.assurance), subject, part, now)
     if found is None:
-        chain = subject if await storage.subject_row(conn, subject) else None
-        if chain is not None:
-            refused = ledger.own_act(id_, rfc3339(now), subject, actor, ROUTE, reason="not-found")
-            await ledger.append(conn, names, [refused])
+        await refuse(conn, names, actor, subject, id_, ROUTE, now)
         return None
     act = ledger.own_act(
         id_, rfc3339(now), subject, actor, ROUTE, categories=found.body["categories"], grants=found.body["ended"]
     )
     await ledger.append(conn, names, [act])
-    return _shown(found)
+    return shown(found)
 
 
-async def _withdraw(
-    conn: AsyncConnection, law: Law, actor: Actor, subject: str, part: Part, now: datetime
+async def refuse(
+    conn: AsyncConnection, names: Pseudonyms, actor: Actor, subject: str, id_: str, route: str, now: datetime
+) -> None:
+    """Put on the subject's record that this actor was turned down; nothing where there is no such subject."""
+    if await storage.subject_row(conn, subject) is not None:
+        await ledger.append(conn, names, [ledger.own_act(id_, rfc3339(now), subject, actor, route, reason="not-found")])
+
+
+async def take_back(
+    conn: AsyncConnection, law: Law, voice: Voice, subject: str, part: Part, now: datetime
 ) -> ChangeRow | None:
-    if actor.kind != "person" or actor.id is None or await storage.lock_subject(conn, subject) is None:
-        return None
+    """End what this voice ends, as one change; the caller has locked the subject and sees to the ledger.
+
+    Where there is nothing to end, somebody's own repeated act gives the earlier one, or None. A registered one is a
+    change all the same, that ends nothing: its registrar must not learn from it who takes part.
+    """
     requests, words, grants = await _said(conn, law, subject, now)
     targets = {
-        row.rules.id: cells for row in requests if (cells := _targets(law, row, words, grants, actor.id, part, now))
+        row.rules.id: cells for row in requests if (cells := _targets(law, row, words, grants, voice.person, part, now))
     }
     narrowed, narrowings = part.narrowed(), await storage.narrowings_of(conn, subject)
     if narrowed:
-        service = part.recipient.removeprefix("service:")
-        narrowings.append(Narrowing(actor.id, service, part.category, _NEWEST, part.staff, part.back, part.until))
+        service = (part.recipient or "").removeprefix("service:")
+        narrowings.append(Narrowing(voice.person, service, part.category, _NEWEST, part.staff, part.back, part.until))
     elif targets:
-        await _say_no(conn, law, actor, targets, now)
+        await _say_no(conn, law, voice, targets, now)
         words = await storage.words_about(conn, targets)
     plans = [
         granting.plan(law, row, words[row.rules.id], narrowings, grants, now)
         for row in requests
         if row.rules.id in targets
     ]
-    if not targets or (narrowed and not any(plans)):
-        return await storage.last_withdrawal(conn, subject, actor.id, part.recipient, part.category, narrowed)
-    if narrowed:
+    idle = not targets or (narrowed and not any(plans))
+    if idle and not voice.came:
+        return await storage.last_withdrawal(conn, subject, voice.person, part.recipient or "", part.category, narrowed)
+    if narrowed and not idle:
         await storage.add_narrowing(conn, subject, narrowings[-1], now)
     body = {
-        "by": actor.id, "recipient": part.recipient, "category": part.category, "narrowed": narrowed,
+        "by": voice.person, **voice.came, "recipient": part.recipient, "category": part.category, "narrowed": narrowed,
         "categories": sorted({cell.category for cells in targets.values() for cell in cells}),
     }  # fmt: skip
-    change = await granting.carry_out(conn, subject, plans, "withdrawn", body, now)
+    change = await granting.carry_out(conn, subject, [] if idle else plans, "withdrawn", body, now)
     [made] = await storage.changes_by_id(conn, [change])
     return made
 
@@ -145,7 +168,7 @@ def _targets(
     spoken, live = words[row.rules.id], [grant for grant in grants if grant.request == row.rules.id and not grant.ended]
     found = []
     for cell in row.rules.cells:
-        if part.recipient != f"service:{cell.service}" or part.category not in (None, cell.category):
+        if part.recipient not in (None, f"service:{cell.service}") or part.category not in (None, cell.category):
             continue
         word = spoken.get((person, cell))
         mine = word is not None and word.said == "yes"
@@ -158,15 +181,15 @@ def _targets(
 
 
 async def _say_no(
-    conn: AsyncConnection, law: Law, actor: Actor, targets: Mapping[str, Sequence[Cell]], now: datetime
+    conn: AsyncConnection, law: Law, voice: Voice, targets: Mapping[str, Sequence[Cell]], now: datetime
 ) -> None:
     await storage.add_answers(
         conn,
         [
             {
-                "request": request, "person": actor.id, **cell._asdict(), "said": "no", "way": "withdrawal",
-                "assurance": actor.assurance, "text_version": None, "language": None, "law_version": law.version,
-                "at": now,
+                "request": request, "person": voice.person, **cell._asdict(), "said": "no", "way": "withdrawal",
+                "assurance": voice.assurance, "text_version": None, "language": None, "law_version": law.version,
+                "at": now, "given": voice.came.get("given"),
             }
             for request, cells in targets.items()
             for cell in cells
@@ -181,10 +204,11 @@ async def withdrawal(conn: AsyncConnection, actor: Actor, subject: str, id_: str
         raise Unseen
     if actor.kind != "person" or actor.id is None or found[0].body["by"] != actor.id:
         raise Unseen
-    return _shown(found[0])
+    return shown(found[0])
 
 
-def _shown(found: ChangeRow) -> Withdrawal:
+def shown(found: ChangeRow) -> Withdrawal:
+    """The act in a change of kind `withdrawn`."""
     body = found.body
     part = Part(body["recipient"], body["category"], **body["narrowed"])
     return Withdrawal(found.id, "confirmed" if found.confirmed else "pending", part)
@@ -194,7 +218,9 @@ async def told(conn: AsyncConnection, found: Withdrawal, actor: Actor, wishes: S
     """The act as it is told: its state, and in plain words what ends and what earlier readers keep."""
     words, names = await words_for(conn, actor, wishes), await storage.directory_names(conn)
     part = found.part
-    service = named(names.services, part.recipient.removeprefix("service:"), words)
+    service = None
+    if part.recipient is not None:
+        service = named(names.services, part.recipient.removeprefix("service:"), words)
     chosen = [] if part.category is None else [part.category]
     categories = [words.category(id_, names.categories.get(id_, {})) for id_ in chosen]
     narrowed: dict[str, Any] = {} if part.staff is None else {"staff": part.staff}

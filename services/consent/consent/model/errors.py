@@ -151,6 +151,83 @@ class RequestClosed(RuleBroken):
     title = "This request can no longer be answered."
 
 
+class RequestTakenBack(RuleBroken):
+    """Whoever asked has taken the request back: there is nothing to answer any more."""
+
+    slug = "request-taken-back"
+    title = "This request has been taken back by the service that asked. There is nothing to answer."
+
+
+class RequestInForce(RuleBroken):
+    """Somebody has agreed and it is in force: only those who agreed end it."""
+
+    slug = "request-in-force"
+    title = "Some of this request is in force. Those who agreed can withdraw it."
+
+
+class AnswersContradict(RuleBroken):
+    """One cell is answered more than once in one answer: nobody can say which of them is meant."""
+
+    slug = "answers-contradict"
+    title = "Something is answered more than once. Answer each thing once."
+
+
+class AnswerOvertaken(RuleBroken):
+    """The same person has said something about the same cells since then, or at the same time."""
+
+    slug = "answer-overtaken"
+    title = "This person has answered again since then. Ask them what holds now."
+
+
+class WitnessNeeded(RuleBroken):
+    """Words on paper or spoken are registered by one and witnessed by another."""
+
+    slug = "witness-needed"
+    title = "Say who witnessed this: a member of staff other than the one who registers it."
+
+
+class WitnessUnfit(RuleBroken):
+    """The witness is the registrar, or nobody who works here."""
+
+    slug = "witness-unfit"
+    title = "The witness must be another member of staff who works here."
+
+
+class EvidenceNeeded(RuleBroken):
+    """What was said must be backed: a scanned form (paper only), or a statement of what was said."""
+
+    slug = "evidence-needed"
+    title = "Add the scanned form, or a statement of what was said. What was said orally needs a statement."
+
+
+class GivenTimeInvalid(RuleBroken):
+    """It cannot have been given then, or it was too long ago to be registered."""
+
+    slug = "given-time-invalid"
+    title = "The time when this was given lies before the request, in the future, or too far back."
+
+
+class FormUnknown(RuleBroken):
+    """The code on the paper is not of a form that was printed of this request for this person."""
+
+    slug = "form-unknown"
+    title = "There is no printed form with this code for this person and request."
+
+
+class NotAsked(RuleBroken):
+    """The person named is not among those who are asked."""
+
+    slug = "not-asked"
+    title = "The person named is not one of those who are asked."
+
+
+class CompanionUnfit(RuleBroken):
+    """A companion writes for somebody else in what is not their own matter."""
+
+    slug = "companion-unfit"
+    title = "This person cannot be a companion here. Name somebody whose own matter it is not."
+
+
 class AssuranceTooLow(RuleBroken):
     """A consent needs the highest level of assurance as its evidence."""
 

@@ -40,13 +40,15 @@ class Pseudonyms:
         return self._of(id_)
 
     def within(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The record with pseudonyms for the subject and for an actor who is a person."""
+        """The record with pseudonyms for the subject, for an actor who is a person, and for whom somebody acted."""
         found = dict(record)
         subject, actor = found.get("subject"), found.get("actor")
         if isinstance(subject, str):
             found["subject"] = self.of(subject)
         if isinstance(actor, Mapping) and actor.get("kind") == "person" and isinstance(actor.get("id"), str):
             found["actor"] = {**actor, "id": self.of(actor["id"])}
+        if isinstance(behalf := found.get("on_behalf_of"), str):
+            found["on_behalf_of"] = self.of(behalf)
         return found
 
 

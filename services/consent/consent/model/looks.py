@@ -57,7 +57,15 @@ def item(canonical: bytes, held: bytes | None, actor: str | None) -> dict[str, A
         "action": record.get("action"), "categories": record["categories"], "grants": record.get("grants", []),
         "basis": record.get("basis"), "purpose": record.get("purpose"), "outcome": record["outcome"],
         "reason": record.get("reason"), "count": record.get("count", 1), "held_back": taken_back,
+        "manner": record.get("manner"), "behalf": _behalf(record),
     }  # fmt: skip
+
+
+def _behalf(record: Mapping[str, Any]) -> Literal["subject", "other"] | None:
+    """For whom the actor only registered a word; whoever else that was is not told."""
+    if record.get("on_behalf_of") is None:
+        return None
+    return "subject" if record["on_behalf_of"] == record["subject"] else "other"
 
 
 def searched(kind: str, record: Mapping[str, Any]) -> tuple[str | None, str | None, str | None, str | None]:

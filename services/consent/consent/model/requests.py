@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, NamedTuple
 
-from consent.model.errors import AskerUnclear, PeriodInvalid
+from consent.model.errors import AnswersContradict, AskerUnclear, PeriodInvalid
 from consent.model.facts import Facts, Party, situation
 from consent.model.law import Answerers, Category, Law, answerers
 
-State = Literal["waiting", "answered", "pending", "in-force", "expired"]
+State = Literal["waiting", "answered", "pending", "in-force", "expired", "taken-back"]
 Said = Literal["yes", "no"]
 Capacity = Literal["subject", "guardian", "representative"]
 
@@ -56,6 +56,16 @@ def check_until(law: Law, until: date, today: date) -> None:
     """PeriodInvalid unless the last day is today or later and within the longest period."""
     if not today <= until <= today + timedelta(days=law.longest_days):
         raise PeriodInvalid
+
+
+def each_once(answers: Iterable[tuple[Cell, Said]]) -> dict[Cell, Said]:
+    """One word for each cell; AnswersContradict when a cell has several."""
+    found: dict[Cell, Said] = {}
+    for cell, said in answers:
+        if cell in found:
+            raise AnswersContradict
+        found[cell] = said
+    return found
 
 
 def needed(law: Law, request: Asked, cell: Cell, on: date) -> frozenset[str]:
@@ -121,13 +131,17 @@ def waits_for(law: Law, request: Asked, cells: Iterable[Cell], answers: Answers,
     )
 
 
-def state_of_request(*, now: int, until: int, waiting: bool, pending: bool, live: bool) -> State:
+def state_of_request(
+    *, now: int, until: int, waiting: bool, pending: bool, live: bool, taken_back: bool = False
+) -> State:
     """How far a request has come. `pending`: some change of its grants is not confirmed; then nothing is called done.
 
     While somebody must still answer it waits, even if what others alone decide is in force.
     """
     if until <= now:
         return "expired"
+    if taken_back:
+        return "taken-back"
     if pending:
         return "pending"
     if waiting:

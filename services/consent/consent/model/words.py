@@ -79,12 +79,20 @@ class Words:
             parts.append(self._held(look))
         return " ".join(parts)
 
-    def ended(self, service: str, categories: Sequence[str], narrowed: Mapping[str, Any], *, confirmed: bool) -> str:
+    def ended(
+        self, service: str | None, categories: Sequence[str], narrowed: Mapping[str, Any], *, confirmed: bool
+    ) -> str:
         """What a withdrawal ends, and what it cannot: all of a service's (no category), some of it, or a part.
+
+        service: None for every service's.
 
         categories: names in a sentence. narrowed: `staff`, and the days `back_to` and `until`.
         """
         what = self.listed(categories) if categories else ""
+        state = self.said("ended", "confirmed" if confirmed else "pending")
+        if service is None:
+            told = [self.said("ended", "everything"), *([self.said("ended", "only", what=what)] if what else [])]
+            return " ".join([*told, state, self.said("ended", "keeps-everything")])
         told = [self.said("ended", "staff", service=service)] if "staff" in narrowed else []
         for name, key in (("back_to", "back"), ("until", "until")):
             if name in narrowed:
@@ -93,8 +101,7 @@ class Words:
             told = [self.said("ended", "category" if what else "whole", service=service, what=what)]
         elif what:
             told.append(self.said("ended", "only", what=what))
-        told.append(self.said("ended", "confirmed" if confirmed else "pending"))
-        return " ".join([*told, self.said("ended", "keeps", service=service)])
+        return " ".join([*told, state, self.said("ended", "keeps", service=service)])
 
     def _who(self, look: Mapping[str, Any], known: Known) -> str:
         names, role = self.table["who"], look["actor"]["role"]

@@ -142,7 +142,7 @@ async def add_change(conn: AsyncConnection, values: Mapping[str, Any]) -> None:
 async def changes_by_id(conn: AsyncConnection, ids: Iterable[str]) -> list[ChangeRow]:
     """These changes in the order in which they happened to each subject."""
     query = select(change).where(change.c.id == among(ids)).order_by(change.c.subject, change.c.version)
-    return [_change(row) for row in await conn.execute(query)]
+    return [change_of(row) for row in await conn.execute(query)]
 
 
 async def narrowings_of(conn: AsyncConnection, subject: str) -> list[Narrowing]:
@@ -189,8 +189,9 @@ async def last_withdrawal(
         .limit(1)
     )
     row = (await conn.execute(query)).first()
-    return None if row is None else _change(row)
+    return None if row is None else change_of(row)
 
 
-def _change(row: Any) -> ChangeRow:
+def change_of(row: Any) -> ChangeRow:
+    """A row of `change`."""
     return ChangeRow(row.id, row.subject, row.version, row.kind, row.body, row.state == "confirmed", row.created_at)

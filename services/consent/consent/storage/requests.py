@@ -5,21 +5,26 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent.model.facts import Facts
 from consent.model.law import Category
+from consent.model.otherwise import DIGITAL, Manner
 from consent.model.requests import Asked, Cell, Said
 from consent.storage.facts import facts_of
 from consent.storage.facts import ids as among
 from consent.storage.tables import answer, change, person, request, request_cell, request_guardian
+from consent.storage.tables_otherwise import given_otherwise
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A request as stored: what the rules need, and the rest. `why` is sealed; `confirmed`: is its own change?"""
+    """A request as stored: what the rules need, and the rest. `why` is sealed; `confirmed`: is its own change?
+
+    taken_back: by whoever asked; then nobody's answer makes a grant any more.
+    """
 
     rules: Asked
     asker: str
@@ -29,14 +34,20 @@ class RequestRow:
     created_at: datetime
     confirmed: bool
     controllers: Mapping[Cell, str | None]
+    taken_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """The latest word of a person about a cell, and which row of `answer` is its evidence."""
+    """The latest word of a person about a cell, and which row of `answer` is its evidence.
+
+    manner: how it came. at: when an answer was given, or when a withdrawal was taken.
+    """
 
     said: Said
     evidence: int
+    manner: Manner
+    at: datetime
 
 
 Words = Mapping[str, Mapping[tuple[str, Cell], Word]]
@@ -105,7 +116,15 @@ def _request(row: Any, known: _Known) -> RequestRow:
         row.id, row.subject, row.birth_date, known.guardians, kinds, row.purpose, known.until, known.facts
     )  # fmt: skip
     controllers = {cell: controller for cell, (_, controller) in known.cells.items()}
-    return RequestRow(rules, row.asker, row.level, row.why, row.until, row.created_at, row.confirmed, controllers)
+    return RequestRow(
+        rules, row.asker, row.level, row.why, row.until, row.created_at, row.confirmed, controllers,
+        row.taken_back_at is not None,
+    )  # fmt: skip
+
+
+async def take_back(conn: AsyncConnection, id_: str, by: str, at: datetime) -> None:
+    """The service that asked no longer asks. The caller has locked the subject."""
+    await conn.execute(update(request).where(request.c.id == id_).values(taken_back_at=at, taken_back_by=by))
 
 
 async def subject_of_request(conn: AsyncConnection, id_: str) -> str | None:
@@ -121,15 +140,23 @@ async def words_about(conn: AsyncConnection, requests: Iterable[str]) -> dict[st
     if not ids:
         return found
     columns = (answer.c.request, answer.c.person, answer.c.service, answer.c.category, answer.c.action)
+    given_at = case((answer.c.way == "answer", given_otherwise.c.given_at))
     query = (
-        select(*columns, answer.c.said, answer.c.seq)
+        select(
+            *columns,
+            answer.c.said,
+            answer.c.seq,
+            func.coalesce(given_otherwise.c.manner, DIGITAL).label("manner"),
+            func.coalesce(given_at, answer.c.at).label("at"),
+        )  # fmt: skip
+        .outerjoin(given_otherwise, given_otherwise.c.id == answer.c.given)
         .ext(distinct_on(*columns))
         .where(answer.c.request == among(ids))
         .order_by(*columns, answer.c.seq.desc())
     )
     for row in await conn.execute(query):
         cell = Cell(row.service, row.category, row.action)
-        found[row.request][row.person, cell] = Word(row.said, row.seq)
+        found[row.request][row.person, cell] = Word(row.said, row.seq, row.manner, row.at)
     return found
 
 

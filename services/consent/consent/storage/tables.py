@@ -131,6 +131,8 @@ request = Table(
     Column("until", Date, nullable=False),
     Column("change", _id(), nullable=False),
     _time("created_at"),
+    _time("taken_back_at", null=True),
+    Column("taken_back_by", String(64)),
 )  # fmt: skip
 
 request_cell = Table(
@@ -165,6 +167,7 @@ answer = Table(
     Column("language", String(12)),
     Column("law_version", String(32), nullable=False),
     _time("at"),
+    Column("given", _id(), ForeignKey("given_otherwise.id")),
     ForeignKeyConstraint(
         ["request", "service", "category", "action"],
         ["request_cell.request", "request_cell.service", "request_cell.category", "request_cell.action"],
@@ -181,7 +184,8 @@ answer = Table(
     Index("answer_latest", "request", "person", "service", "category", "action", text("seq DESC")),
 )  # fmt: skip
 """Everybody's words, cell by cell, with their evidence; only ever added to. The latest one counts. conveyed: how
-the text reached the person; by: in which role somebody helped; into: the language it was interpreted into."""
+the text reached the person; by: in which role somebody helped; into: the language it was interpreted into. given: how
+the words came, where that was not by the person's own log-in; `assurance` then names the manner."""
 
 change = Table(
     "change", metadata,
@@ -219,7 +223,8 @@ grants = Table(
     Column("began", _id(), ForeignKey("change.id"), nullable=False),
     Column("ended", _id(), ForeignKey("change.id")),
 )  # fmt: skip
-"""Grants by consent, immutable but for their end. Times: epoch seconds. granted_by: person, capacity, answers."""
+"""Grants by consent, immutable but for their end. Times: epoch seconds. granted_by: person, capacity, answers, and how
+those came (manners)."""
 
 narrowing = Table(
     "narrowing", metadata,
@@ -345,7 +350,8 @@ directory_entry = Table(
     Column("body", JSONB, nullable=False),
     Column("closed", Boolean, nullable=False),
 )  # fmt: skip
-"""Categories and services as the directory publishes them. closed: the last record of this key could not be read."""
+"""Categories, services and staff as the directory publishes them; of staff only whether they work here. closed: the
+last record of this key could not be read."""
 
 leader = Table(
     "leader", metadata,
@@ -361,5 +367,8 @@ leader = Table(
 """One row: which replica leads, under which number, the longest lease anyone may hold, the mark of the law table that
 the states come from, and how often that or the categories have become others."""
 
-APPEND_ONLY = ("ledger", "ledger_checkpoint", "ledger_cosignature", "answer", "narrowing", "law_fact")
+APPEND_ONLY = (
+    "ledger", "ledger_checkpoint", "ledger_cosignature", "answer", "narrowing", "law_fact", "given_otherwise",
+    "information_given", "paper_form",
+)  # fmt: skip
 """Tables whose rows a trigger keeps from being changed or deleted; in `ledger` a chain may be erased."""
