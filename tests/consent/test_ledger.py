@@ -4,14 +4,14 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from pydantic import ValidationError
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.causes import caused_by_a_part
@@ -26,6 +26,9 @@ from consent.subscribers import to_ledger
 from tests.consent.callers import NAMES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def record(chain: str, subject: str | None = None, **content: Any) -> Record:
@@ -251,6 +254,29 @@ async def test_nothing_is_appended_to_a_ledger_that_was_stopped(torn: Any) -> No
     await storage.stop_ledger(torn, "for another")
     with pytest.raises(LedgerStopped, match=r"^for a reason$"):
         await ledger.append(torn, NAMES, [record(str(uuid4()))])
+
+
+async def test_an_own_act_waits_beside_a_stopped_ledger_and_goes_before_the_next_record(torn: Any) -> None:
+    await storage.stop_ledger(torn, "for a reason")
+    first, second, later = (record(str(uuid4())) for _ in range(3))
+    await ledger.append_act(torn, NAMES, first, NOW)
+    await ledger.append_act(torn, NAMES, second, NOW + timedelta(seconds=1))
+    await ledger.append_act(torn, NAMES, first, NOW + timedelta(seconds=2))  # repeated
+    size = (await storage.tree(torn)).size
+    await torn.exec_driver_sql("UPDATE ledger_tree SET stopped = NULL")
+    assert await ledger.append(torn, NAMES, [later]) == 3
+    query = select(storage.ledger.c.id).where(storage.ledger.c.index >= size).order_by(storage.ledger.c.index)
+    assert (await torn.execute(query)).scalars().all() == [first.id, second.id, later.id]
+    assert await storage.take_waiting(torn) == []
+
+
+async def test_what_waits_of_somebody_is_erased_with_the_rest(torn: Any) -> None:
+    await storage.stop_ledger(torn, "for a reason")
+    gone, stays = record(str(uuid4())), record(str(uuid4()))
+    for act in (gone, stays):
+        await ledger.append_act(torn, NAMES, act, NOW)
+    await ledger.erase(torn, NAMES, gone.chain)
+    assert [one["id"] for one in await storage.take_waiting(torn)] == [stays.id]
 
 
 # -- what comes on the bus -----------------------------------------------------------------------------------------

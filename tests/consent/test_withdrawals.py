@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from consent import storage
 from consent.app import create_app
 from consent.settings import Settings
 from tests.consent.callers import NURSE, POLICE, SCHOOL, Case, Desk, a_request, person, problem, settings_for, staff
@@ -39,6 +40,22 @@ async def test_one_category_can_be_withdrawn_alone(make_case: MakeCase) -> None:
     after = {grant["id"]: grant for grant in await case.grants()}
     [new] = [grant for id_, grant in after.items() if id_ not in before]
     assert (new["recipient"], new["categories"]) == (f"service:{POLICE}", ["school"])
+
+
+async def test_a_stopped_ledger_keeps_nobody_from_withdrawing(make_case: MakeCase) -> None:
+    case = await (await make_case(15)).everybody_agrees()
+    engine = case.desk.engine
+    async with engine.begin() as conn:
+        await storage.stop_ledger(conn, "for a reason")
+    try:
+        assert (await case.withdraw(case.subject, POLICE)).status_code == 202
+        assert POLICE not in {cell[0] for cell in await case.cells()}
+    finally:
+        async with engine.begin() as conn:
+            await conn.exec_driver_sql("UPDATE ledger_tree SET stopped = NULL")
+    async with engine.begin() as conn:
+        [waiting] = [one for one in await storage.take_waiting(conn) if one["chain"] == case.subject]
+        assert waiting["content"]["route"] == "consent.withdraw"
 
 
 async def test_a_withdrawal_is_pending_everywhere_until_it_is_confirmed(make_case: MakeCase) -> None:

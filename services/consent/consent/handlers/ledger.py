@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,18 +46,21 @@ class Record:
 async def append(conn: AsyncConnection, names: Pseudonyms, records: Sequence[Record]) -> int:
     """Append those records that are not there yet, in their order; returns how many.
 
-    Each gets the next place in the tree and its chain's next number. The tree is locked before ids are looked up: of
+    Those that waited for it go first. Each gets the next place in the tree and its chain's next number. The tree is locked before ids are looked up: of
     two that bring the same record, the second finds it. LedgerStopped when the tree contradicts what was signed.
     """
     if not records:
         return 0
-    chains = {id_: names.of(id_) for id_ in {record.chain for record in records}}
     bodies = [canonical(names.within(record.content)) for record in records]  # before the lock: it is everybody's
     found = await storage.lock_tree(conn)
     if found.stopped is not None:
         raise LedgerStopped(found.stopped)
     if found.size < (found.signed or 0):
         raise LedgerStopped(SHORTER)
+    waited = [_thawed(record) for record in await storage.take_waiting(conn)]
+    bodies = [*(canonical(names.within(record.content)) for record in waited), *bodies]
+    records = [*waited, *records]
+    chains = {id_: names.of(id_) for id_ in {record.chain for record in records}}
     seen = await storage.taken(conn, [record.id for record in records])
     heads = await storage.chain_heads(conn, chains.values())
     salts = os.urandom(SALT_BYTES * len(records))
@@ -81,6 +85,20 @@ async def append(conn: AsyncConnection, names: Pseudonyms, records: Sequence[Rec
     return len(rows)
 
 
+async def append_act(conn: AsyncConnection, names: Pseudonyms, act: Record, now: datetime) -> None:
+    """Append what somebody did in their own matter, or have it wait, in this transaction, while the ledger is stopped:
+    nobody is kept from withdrawing because what is stored contradicts what was signed.
+    """
+    try:
+        await append(conn, names, [act])
+    except LedgerStopped:
+        await storage.keep_waiting(conn, [asdict(act)], now)
+
+
+def _thawed(kept: Mapping[str, Any]) -> Record:
+    return Record(**{**kept, "categories": tuple(kept["categories"]), "grants": tuple(kept["grants"])})
+
+
 async def erase(conn: AsyncConnection, names: Pseudonyms, subject: str) -> int:
     """Destroy what the ledger says about somebody: content, salts and ids; returns how many records.
 
@@ -88,6 +106,7 @@ async def erase(conn: AsyncConnection, names: Pseudonyms, subject: str) -> int:
     well: without them a record that comes again would be taken for a new one.
     """
     await storage.forget_made(conn, subject)
+    await storage.forget_waiting(conn, subject)
     return await storage.erase_chain(conn, names.of(subject))
 
 

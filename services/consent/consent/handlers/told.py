@@ -62,7 +62,7 @@ async def withdraw(
         id_, rfc3339(now), subject, actor, ROUTE, categories=change.body["categories"], grants=change.body["ended"],
         on_behalf_of=told.person, manner=manner,
     )  # fmt: skip
-    await ledger.append(conn, names, [act])
+    await ledger.append_act(conn, names, act, now)
     return shown(change)
 
 

@@ -88,7 +88,7 @@ async def withdraw(
     act = ledger.own_act(
         id_, rfc3339(now), subject, actor, ROUTE, categories=found.body["categories"], grants=found.body["ended"]
     )
-    await ledger.append(conn, names, [act])
+    await ledger.append_act(conn, names, act, now)
     return shown(found)
 
 
@@ -97,7 +97,8 @@ async def refuse(
 ) -> None:
     """Put on the subject's record that this actor was turned down; nothing where there is no such subject."""
     if await storage.subject_row(conn, subject) is not None:
-        await ledger.append(conn, names, [ledger.own_act(id_, rfc3339(now), subject, actor, route, reason="not-found")])
+        refused = ledger.own_act(id_, rfc3339(now), subject, actor, route, reason="not-found")
+        await ledger.append_act(conn, names, refused, now)
 
 
 async def take_back(

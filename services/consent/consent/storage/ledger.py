@@ -1,16 +1,23 @@
 """Queries of the ledger: appending under the tree's lock, the tree's tiles, checkpoints, and a chain's entries."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent.model.notes import Checkpoint
 from consent.model.tree import Growth, Place
-from consent.storage.tables import ledger, ledger_checkpoint, ledger_cosignature, ledger_tile, ledger_tree
+from consent.storage.tables import (
+    ledger,
+    ledger_checkpoint,
+    ledger_cosignature,
+    ledger_tile,
+    ledger_tree,
+    ledger_waiting,
+)
 
 _SIGNING = 7_264_011
 
@@ -124,6 +131,23 @@ async def append(conn: AsyncConnection, rows: Sequence[LedgerRow], growth: Growt
     longer = ledger_tile.c.hashes.concat(statement.excluded.hashes)
     await conn.execute(statement.on_conflict_do_update(index_elements=["tier", "number"], set_={"hashes": longer}))
     await conn.execute(update(ledger_tree).values(size=growth.size, edge=growth.edge))
+
+
+async def keep_waiting(conn: AsyncConnection, records: Sequence[Mapping[str, Any]], at: datetime) -> None:
+    """Keep records, each with its `id`, until the ledger goes on."""
+    rows = [{"id": record["id"], "record": dict(record), "at": at} for record in records]
+    await conn.execute(upsert(ledger_waiting).values(rows).on_conflict_do_nothing())
+
+
+async def take_waiting(conn: AsyncConnection) -> list[dict[str, Any]]:
+    """Those that waited, the oldest first; they wait no longer. The caller has locked the tree."""
+    rows = await conn.execute(delete(ledger_waiting).returning(ledger_waiting.c.record, ledger_waiting.c.at))
+    return [row.record for row in sorted(rows, key=lambda row: row.at)]
+
+
+async def forget_waiting(conn: AsyncConnection, chain: str) -> None:
+    """Nothing of this chain waits any more."""
+    await conn.execute(delete(ledger_waiting).where(ledger_waiting.c.record["chain"].astext == chain))
 
 
 async def erase_chain(conn: AsyncConnection, chain: str) -> int:

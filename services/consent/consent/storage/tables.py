@@ -317,6 +317,14 @@ ledger_tree = Table(
 """One row; whoever appends locks it. edge: the roots of the tree's whole subtrees, the largest first. stopped: why
 nothing may be appended or signed any more; an operator's to clear, once the database is the right one again."""
 
+ledger_waiting = Table(
+    "ledger_waiting", metadata,
+    Column("id", String(64), primary_key=True),
+    Column("record", JSONB, nullable=False),
+    _time("at"),
+)  # fmt: skip
+"""Records of people's own acts that were taken while the ledger was stopped; they go before the next that is appended."""
+
 ledger_tile = Table(
     "ledger_tile", metadata,
     Column("tier", SmallInteger, primary_key=True, autoincrement=False),
