@@ -46,8 +46,9 @@ class Record:
 async def append(conn: AsyncConnection, names: Pseudonyms, records: Sequence[Record]) -> int:
     """Append those records that are not there yet, in their order; returns how many.
 
-    Those that waited for it go first. Each gets the next place in the tree and its chain's next number. The tree is locked before ids are looked up: of
-    two that bring the same record, the second finds it. LedgerStopped when the tree contradicts what was signed.
+    Those that waited for the ledger go first. Each gets the next place in the tree and its chain's next number. The
+    tree is locked before ids are looked up: of two that bring the same record, the second finds it. LedgerStopped when
+    the tree contradicts what was signed.
     """
     if not records:
         return 0
