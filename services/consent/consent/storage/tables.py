@@ -323,7 +323,7 @@ ledger_waiting = Table(
     Column("record", JSONB, nullable=False),
     _time("at"),
 )  # fmt: skip
-"""Records of people's own acts that were taken while the ledger was stopped; they go before the next that is appended."""
+"""Records of people's own acts that were taken while the ledger was stopped; they go before all that follow."""
 
 ledger_tile = Table(
     "ledger_tile", metadata,
