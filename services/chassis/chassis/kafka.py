@@ -49,7 +49,8 @@ def make_producer(settings: Settings, *, linger_ms: int = 0, transactional_id: s
 async def stop(producer: AIOKafkaProducer) -> None:
     """Stop without waiting for a broker that is away: whatever is not acknowledged is still where it came from."""
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(producer.stop(), 3.0)
+        async with asyncio.timeout(3.0):
+            await producer.stop()
 
 
 def make_consumer(settings: Settings, *topics: str, group: str | None, **more: Any) -> AIOKafkaConsumer:

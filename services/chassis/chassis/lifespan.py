@@ -1,6 +1,7 @@
 """The life of a process: its background tasks, and serving until it is told to stop."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -42,6 +43,17 @@ class Tasks:
             for task in waiting:
                 task.cancel()
             _, waiting = await asyncio.wait(waiting, timeout=0.5)
+
+
+async def woken(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but no longer than this.
+
+    Not with `asyncio.wait_for`: on Python 3.11 it swallows a cancellation that comes together with the end of the wait,
+    and a process that wakes from a long stop has every timer due at once. What was told to end then goes on for ever.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def serve(app: FastAPI, *, host: str, port: int, **more: Any) -> None:

@@ -1,7 +1,6 @@
 """Facts and events commit together: rows written with the change, and the relay that brings them to Kafka in order."""
 
 import asyncio
-import contextlib
 import logging
 from typing import Any
 
@@ -18,6 +17,7 @@ from chassis.clock import from_rfc3339
 from chassis.health import Health
 from chassis.kafka import make_producer
 from chassis.kafka import stop as stop_producer
+from chassis.lifespan import woken
 from chassis.settings import Settings
 from chassis.storage import raw_connection
 
@@ -106,7 +106,8 @@ class Relay:
                 self._health.fine("outbox")
                 await asyncio.sleep(0.5)
             producer = make_producer(self._settings, linger_ms=2)
-            await asyncio.wait_for(producer.start(), _SEND_SECONDS)
+            async with asyncio.timeout(_SEND_SECONDS):
+                await producer.start()
             while True:
                 self._woken.clear()
                 moved = await self._move(conn, producer)
@@ -122,8 +123,7 @@ class Relay:
         self._woken.set()
 
     async def _sleep(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), _POLL_SECONDS)
+        await woken(self._woken, _POLL_SECONDS)
 
     async def _move(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> int:
         """Publish the oldest rows and delete them once all are acknowledged; a crash in between repeats them."""
@@ -133,7 +133,8 @@ class Relay:
         )  # fmt: skip
         _age.set(float(rows[0]["age"]) if rows else 0.0)
         if rows:
-            await asyncio.wait_for(_publish(producer, rows), _SEND_SECONDS)
+            async with asyncio.timeout(_SEND_SECONDS):
+                await _publish(producer, rows)
             await conn.execute("DELETE FROM outbox WHERE seq = ANY($1::bigint[])", [row["seq"] for row in rows])
             _relayed.inc(len(rows))
         return len(rows)

@@ -354,11 +354,14 @@ async def _stop(*clients: AIOKafkaConsumer | AIOKafkaProducer) -> None:
 
     A cancellation that comes meanwhile is let through after it: half of them left open would leak connections.
     """
-    stopping = asyncio.gather(
-        *(asyncio.wait_for(client.stop(), _STOP_SECONDS) for client in clients), return_exceptions=True
-    )
+    stopping = asyncio.gather(*(_stopped(client) for client in clients), return_exceptions=True)
     try:
         await asyncio.shield(stopping)
     except asyncio.CancelledError:
         await stopping
         raise
+
+
+async def _stopped(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    async with asyncio.timeout(_STOP_SECONDS):
+        await client.stop()

@@ -21,6 +21,7 @@ from chassis.clock import Clock, lease_now
 from chassis.health import Health
 from chassis.kafka import from_beginning, make_consumer, make_producer, partitions_of
 from chassis.kafka import stop as stop_producer
+from chassis.lifespan import woken
 from chassis.outbox import announce
 from chassis.storage import raw_connection
 from consent import storage
@@ -174,13 +175,13 @@ class Leader:
         horizon = Horizon(row["epoch"], taken, row["lease_max"] if row["epoch"] > 1 else 0.0, names, self._topics)
         self._pending, self._published = [], {}
         # Starting fences whoever led before: only then is the database read.
-        await _while_awake(conn, asyncio.wait_for(producer.start(), _DEADLINE))
+        async with asyncio.timeout(_DEADLINE):
+            await _while_awake(conn, producer.start())
         self._horizon = horizon
         await _while_awake(conn, self._write_barriers(producer, horizon))
         while not horizon.ready():
             self._moved.clear()
-            with contextlib.suppress(TimeoutError):
-                await _while_awake(conn, asyncio.wait_for(self._moved.wait(), _TICK))
+            await _while_awake(conn, woken(self._moved, _TICK))
         await _while_awake(conn, self._adopt_law(horizon))
         await _while_awake(conn, self._publish_again(producer))
         return horizon
@@ -244,8 +245,7 @@ class Leader:
             self._moved.set()
             horizon.forget([], lease_now())
             if len(behind) <= _BATCH:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), _TICK)
+                await woken(self._changed, _TICK)
 
     async def _behind(self) -> list[str]:
         """Whom to publish, in which order; the pending changes are those of now."""
@@ -282,8 +282,7 @@ class Leader:
 
     async def _confirm_changes(self, horizon: Horizon) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), _TICK)
+            await woken(self._moved, _TICK)
             self._moved.clear()
             _live.set(len(horizon.live(lease_now())))
             _horizon_lag.set(horizon.behind(lease_now()))

@@ -25,6 +25,7 @@ from chassis import events, tracing
 from chassis.health import Health
 from chassis.kafka import from_beginning, make_consumer, make_producer
 from chassis.kafka import stop as stop_producer
+from chassis.lifespan import woken
 from chassis.storage import raw_connection
 from directory import storage
 from directory.messages import STATE_TOPIC, STATE_TYPE, state_of
@@ -91,7 +92,8 @@ class Publisher:
                 self._health.fine(PART)
                 await asyncio.sleep(_POLL_SECONDS)
             producer = make_producer(self._settings, transactional_id=self._transactional_id)
-            await asyncio.wait_for(producer.start(), _SEND_SECONDS)  # fences the one before; only then is anything read
+            async with asyncio.timeout(_SEND_SECONDS):
+                await producer.start()  # fences the one before; only then is anything read
             await self._take_over()
             while True:
                 self._woken.clear()
@@ -110,8 +112,7 @@ class Publisher:
         self._woken.set()
 
     async def _sleep(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), _POLL_SECONDS)
+        await woken(self._woken, _POLL_SECONDS)
 
     async def _take_over(self) -> None:
         """Compare the topic with the database: publish again what it lost, and stop when it knows more."""
@@ -152,7 +153,8 @@ class Publisher:
                 return newest, end
         finally:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(consumer.stop(), 3.0)
+                async with asyncio.timeout(3.0):
+                    await consumer.stop()
 
     async def _publish_batch(self, producer: AIOKafkaProducer) -> int:
         """Send the state as it is now in the database, in one Kafka transaction, and mark what was acknowledged."""

@@ -1,7 +1,6 @@
 """The reader of the two state topics and the heartbeat: the thin shell around `Facts` and `Lease`."""
 
 import asyncio
-import contextlib
 import gc
 import logging
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from chassis.clock import lease_now
 from chassis.events import BadEvent, text_headers
 from chassis.health import Health
 from chassis.kafka import from_beginning, make_consumer, partitions_of
+from chassis.lifespan import woken
 from chassis.settings import Settings
 from gateway.messages import BARRIER, DIRECTORY, BarrierRead
 from gateway.messages import STATE as SUBJECTS
@@ -106,8 +106,7 @@ class Projection:
     async def keep_lease(self, session: aiohttp.ClientSession) -> None:
         """Ask the leader for a lease twice a second and after every change applied; one question at a time."""
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), _HEARTBEAT_SECONDS)
+            await woken(self._woken, _HEARTBEAT_SECONDS)
             self._woken.clear()
             outcome = await self._ask(session)
             _leases.labels(outcome).inc()

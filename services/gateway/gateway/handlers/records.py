@@ -141,7 +141,8 @@ class KafkaRecords:
             await asyncio.wait(self._background, timeout=self._seconds)
         if self._producer is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._producer.stop(), self._seconds)
+                async with asyncio.timeout(self._seconds):
+                    await self._producer.stop()
 
     def trouble(self) -> str | None:
         """For a while after a record failed; the next one that is durable ends it."""
