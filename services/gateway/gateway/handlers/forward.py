@@ -84,7 +84,7 @@ def open_session() -> aiohttp.ClientSession:
     """The one session of a process. No cookies, no redirects followed, no proxy from the environment."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, limit_per_host=200, keepalive_timeout=20, ttl_dns_cache=30),
-        timeout=aiohttp.ClientTimeout(total=DEADLINE_SECONDS, sock_connect=1.0),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=1.0),  # `Services.ask` has one deadline for everything
         cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
     )  # fmt: skip
