@@ -49,7 +49,7 @@ DIRECTORY = "directory"
 _BATCH = 1_000
 _POLL_MS = 250
 # Looks are gathered at the broker: a transaction for each would cost more than half of the read that it records.
-_GATHER_BYTES = 65_536
+_GATHER_BYTES = 262_144  # some three hundred looks: below a thousand a second the time decides
 _GATHER_MS = 200
 _START_SECONDS = 20.0
 _STOP_SECONDS = 3.0
