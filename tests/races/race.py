@@ -38,7 +38,7 @@ class Asked:
     subjects: int = 40
     logs: Path | None = None
     reads: float = 170.0
-    withdrawals: float = 12.0
+    withdrawals: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
