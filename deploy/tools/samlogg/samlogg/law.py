@@ -17,6 +17,7 @@ from consent.handlers.tables import law_table
 from consent.model import law_told
 from consent.model.facts import VALUES, Fact, Facts, Kind
 from consent.model.law import Law
+from samlogg.running import FILE_VARIABLE, USUAL_FILE, NotRunningError
 
 _PEOPLE = {"child-welfare": "carer", "lacking": "representative", "temporarily": "representative"}
 _EVER = date.min
@@ -56,11 +57,14 @@ def somebody(law: Law, born: str, on: str | None, said: str, *, as_json: bool) -
 
 
 def database(world: str | None) -> str:
-    """Where consent keeps its facts: SAMLOGG_DATABASE_URL, or as the file of what runs here says."""
+    """Where consent keeps its facts: SAMLOGG_DATABASE_URL, or as the file of what runs here says; NotRunningError."""
     if given := os.environ.get("SAMLOGG_DATABASE_URL"):
         return given
-    found = json.loads(Path(world or os.environ.get("SAMLOGG_WORLD", "") or ".samlogg/world.json").read_text())
-    return str(found["databases"]["consent"])
+    file = Path(world or os.environ.get(FILE_VARIABLE, "") or USUAL_FILE)
+    try:
+        return str(json.loads(file.read_text())["databases"]["consent"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise NotRunningError(f"{file} does not say where consent's database is. Start it with `make demo`.") from error
 
 
 def another(old: Law, new: Law, url: str, *, as_json: bool) -> Iterator[str]:

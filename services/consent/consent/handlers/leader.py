@@ -202,13 +202,13 @@ class Leader:
         while True:
             done: Sequence[str] = ()
             async with self._engine.begin() as conn:
-                await _still_ours(conn, horizon.epoch)
                 generation = await storage.generation(conn)
                 ahead = generation == through or await storage.count_pending(conn) >= _AHEAD
                 if not ahead:
                     done = await applying.some(conn, self._law, after, _SLICE, self._clock.now())
                     through = generation if not done and after is None else through
                     after = done[-1] if done else None
+                    await _still_ours(conn, horizon.epoch)  # last: what holds that row holds up every heartbeat's check
             if ahead:
                 await asyncio.sleep(_TICK if generation == through else _SOON)
 
