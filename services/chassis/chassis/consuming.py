@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -32,9 +32,17 @@ def event_of(message: KafkaMessage) -> Event:
     return decode(raw.key, raw.value, raw.headers)
 
 
-def of_type(kind: str) -> Callable[[KafkaMessage], bool]:
-    """A filter for `@take(filter=...)` on the event's type. Always end with an unfiltered handler (api-facts 7.1)."""
-    return lambda message: message.headers.get("ce_type") == kind
+def of_type(*kinds: str) -> Callable[[KafkaMessage], Awaitable[bool]]:
+    """A filter for `@take(filter=...)`: events of these types. Always end with an unfiltered handler: what none takes
+    is received for ever.
+
+    A coroutine: the framework sends any other function through a thread, for every message and every filter.
+    """
+
+    async def fits(message: KafkaMessage) -> bool:
+        return message.headers.get("ce_type") in kinds
+
+    return fits
 
 
 async def consume(settings: Settings, delivery: Delivery, make: Callable[[], KafkaBroker], health: Health) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chassis import tracing
 from chassis.causes import PartFailure, caused_by_a_part
 from chassis.clock import Clock
-from chassis.consuming import event_of
+from chassis.consuming import event_of, of_type
 from chassis.delivery import Delivery
 from chassis.events import BadEvent, Event, decode
 from chassis.health import Health
@@ -311,7 +311,7 @@ def made_router(settings: Settings, engine: AsyncEngine) -> KafkaRouter:
         messages.LOGBOOK, title=messages.LOGBOOK, **subscription(settings, MADE)
     )
 
-    @take(filter=_is_change)
+    @take(filter=of_type(*messages.CHANGES))
     async def log_changed(body: messages.LogChanged, message: KafkaMessage) -> None:
         async with engine.begin() as conn:
             await made.take(conn, event_of(message), body)
@@ -321,10 +321,6 @@ def made_router(settings: Settings, engine: AsyncEngine) -> KafkaRouter:
         """A type that came later than this code."""
 
     return router
-
-
-def _is_change(message: KafkaMessage) -> bool:
-    return message.headers.get("ce_type") in messages.CHANGES
 
 
 async def _for_ever(part: str, health: Health, session: Callable[[Callable[[], None]], Any]) -> None:

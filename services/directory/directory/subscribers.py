@@ -8,6 +8,7 @@ from faststream.kafka import KafkaMessage, KafkaRouter
 from faststream.kafka.subscriber.usecase import DefaultSubscriber
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis.consuming import of_type
 from chassis.events import BadEvent
 from chassis.inbox import first_time
 from chassis.kafka import make_router, subscription
@@ -30,7 +31,7 @@ def make_subscribers(settings: Settings, engine: AsyncEngine, now: Callable[[], 
     topics = (messages.PROVISIONER_TOPIC, messages.CONSENT_TOPIC)
     heard: DefaultSubscriber = router.subscriber(*topics, title="directory.heard", **subscription(settings, GROUP))
 
-    @heard(filter=_of_type(messages.PROVISIONED_TYPE))
+    @heard(filter=of_type(messages.PROVISIONED_TYPE))
     async def provisioned(body: AttachmentProvisioned, message: KafkaMessage) -> None:
         async with engine.begin() as conn:
             if await first_time(conn, storage.inbox, _id(message), "provisioned"):
@@ -38,7 +39,7 @@ def make_subscribers(settings: Settings, engine: AsyncEngine, now: Callable[[], 
                 if not kept:
                     _log.warning("a credential for no live attachment", extra={"attachment": body.attachment})
 
-    @heard(filter=_of_type(messages.HORIZON_TYPE))
+    @heard(filter=of_type(messages.HORIZON_TYPE))
     async def horizon_passed(body: HorizonPassed) -> None:
         async with engine.begin() as conn:
             await confirming.horizon_passed(conn, body)
@@ -48,10 +49,6 @@ def make_subscribers(settings: Settings, engine: AsyncEngine, now: Callable[[], 
         """Grants, withdrawals, and types that came later than this code: not for us."""
 
     return router
-
-
-def _of_type(kind: str) -> Callable[[KafkaMessage], bool]:
-    return lambda message: message.headers.get("ce_type") == kind
 
 
 def _id(message: KafkaMessage) -> str:

@@ -58,7 +58,7 @@ def make_subscribers(settings: Settings, feeds: Feeds) -> KafkaRouter:
         **subscription(settings, GROUP),
     )  # fmt: skip
 
-    @take(filter=_is_change)
+    @take(filter=of_type(*events.CHANGES))
     async def log_changed(body: LogChanged, message: KafkaMessage) -> None:
         await feeds.log_changed(event_of(message), body, _topics(message))
 
@@ -91,10 +91,6 @@ def make_subscribers(settings: Settings, feeds: Feeds) -> KafkaRouter:
         """A type that is not for the feeds, or came later than this code."""
 
     return router
-
-
-def _is_change(message: KafkaMessage) -> bool:
-    return message.headers.get("ce_type") in events.CHANGES
 
 
 def _topics(message: KafkaMessage) -> Callable[[], Awaitable[Collection[str]]]:

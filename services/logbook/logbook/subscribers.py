@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.clock import from_rfc3339
+from chassis.consuming import of_type
 from chassis.delivery import Delivery
 from chassis.events import BadEvent, decode
 from chassis.health import Health
@@ -48,8 +49,8 @@ def consent_router(settings: Settings, engine: AsyncEngine) -> KafkaRouter:
     async def other(msg: KafkaMessage) -> None:
         """Types that are not for us; without a handler they would be received for ever."""
 
-    consent(filter=_of_type(messages.CONSENT_GRANTED))(granted)
-    consent(filter=_of_type(messages.CONSENT_WITHDRAWN))(withdrawn)
+    consent(filter=of_type(messages.CONSENT_GRANTED))(granted)
+    consent(filter=of_type(messages.CONSENT_WITHDRAWN))(withdrawn)
     consent(other)
     return router
 
@@ -61,13 +62,6 @@ def make_logbook_broker(
     broker = make_broker(settings, provider, [delivery])
     broker.include_router(consent_router(settings, engine))
     return declare(broker, messages.PUBLISHED)
-
-
-def _of_type(kind: str) -> Any:
-    async def fits(msg: KafkaMessage) -> bool:
-        return bool(msg.headers.get("ce_type") == kind)
-
-    return fits
 
 
 def _header(msg: KafkaMessage, name: str) -> str:
