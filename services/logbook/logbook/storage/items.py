@@ -133,17 +133,25 @@ def _reference(item_id: str | None, category: str, at: datetime) -> Reference | 
     return None if item_id is None else Reference(item_id, category, at)
 
 
+_logs = (
+    select(log.c.id, holder.c.service)
+    .join_from(log, holder, holder.c.id == log.c.holder)
+    .where(log.c.subject == bindparam("subject"))
+    .cte("logs")
+    .prefix_with("MATERIALIZED", dialect="postgresql")
+)
+"""The subject's few logs with their holders, looked up once and not again for each item."""
+
 _goal, _measure, _last = item.alias("goal_"), item.alias("measure_"), item.alias("last_")
 _joined = {
     "goal_category": _goal.c.category, "goal_at": _goal.c.at, "measure_category": _measure.c.category,
-    "measure_at": _measure.c.at, "holder": holder.c.service,
+    "measure_at": _measure.c.at, "holder": _logs.c.service,
 }  # fmt: skip
 
 
 _items = (
     select(*((_joined[name] if name in _joined else item.c[name]).label(name) for name in Sealed._fields))
-    .join_from(item, log, log.c.id == item.c.log)
-    .join(holder, holder.c.id == log.c.holder)
+    .join_from(item, _logs, _logs.c.id == item.c.log)
     .outerjoin(_goal, _goal.c.id == item.c.goal)
     .outerjoin(_measure, _measure.c.id == item.c.measure)
     .where(_subject, _left)
