@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
-from sqlalchemy import Integer, bindparam, func, literal, select, text
+from sqlalchemy import Float, Integer, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import storage
@@ -94,13 +95,29 @@ async def test_an_idle_connection_that_does_not_answer_is_replaced(
     assert len(asked) == 1
 
 
-async def test_a_direct_query_gives_what_execute_gives_and_refuses_inside_a_transaction(engine: AsyncEngine) -> None:
+async def test_a_direct_query_gives_what_execute_gives(engine: AsyncEngine) -> None:
     numbers = func.generate_series(bindparam("first", type_=Integer), 5).table_valued("n").render_derived()
     query = select(numbers.c.n, literal("same")).where(numbers.c.n != bindparam("not_this", type_=Integer))
     direct, given = storage.Direct(query.order_by(numbers.c.n)), {"first": 2, "not_this": 4}
+    found = [tuple(row) for row in await direct.fetch(engine, given)]
+    assert found == [(2, "same"), (3, "same"), (5, "same")]
     async with engine.connect() as conn:
-        found = [tuple(row) for row in await direct.fetch(conn, given)]
-        assert found == [(2, "same"), (3, "same"), (5, "same")]
         assert [tuple(row) for row in await conn.execute(query, given)] == found
-        with pytest.raises(RuntimeError, match="outside any transaction"):  # `execute` has begun one
-            await direct.fetch(conn, given)
+
+
+async def test_a_direct_query_that_is_given_up_takes_its_connection_with_it(engine: AsyncEngine) -> None:
+    before = await _backend(engine)
+    slow = storage.Direct(select(func.pg_sleep(bindparam("seconds", type_=Float))))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await slow.fetch(engine, {"seconds": 30.0})
+    assert await _backend(engine) != before
+    assert len(await slow.fetch(engine, {"seconds": 0.0})) == 1
+
+
+async def test_a_direct_query_that_fails_leaves_the_pool_whole(engine: AsyncEngine) -> None:
+    wrong = storage.Direct(select(literal(1) / bindparam("by", type_=Integer)))
+    for _ in range(20):  # more than the pool has
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await wrong.fetch(engine, {"by": 0})
+    assert await _backend(engine)

@@ -138,10 +138,10 @@ async def test_with_the_key_destroyed_the_words_are_gone_and_the_rest_still_answ
     await door.open(nurse)
     goal, entry, meeting = await door.goal(nurse), await door.entry(nurse), await door.meeting(nurse)
     await keys.destroy(door.subject)
+    found, _ = await handlers.read_items(
+        engine, keys, nurse.permit(door.subject, "read"), kind=None, due_by=None, after=None, limit=10
+    )
     async with engine.connect() as conn:
-        found, _ = await handlers.read_items(
-            conn, keys, nurse.permit(door.subject, "read"), kind=None, due_by=None, after=None, limit=10
-        )
         view = await handlers.log_view(conn, keys, nurse.permit(door.subject, "read"), found[0].at)
     assert [(each.id, each.title, each.text, each.place) for each in found] == [
         (made["id"], None, None, None) for made in (goal, entry, meeting)

@@ -186,10 +186,9 @@ def _read_routes(routes: APIRouter, parts: Parts) -> None:
         permit, reader = read.permit, shapes.reader_of(read.signed)
         scope = f"items\0{permit.subject}\0{asked.kind or ''}\0{asked.due_by or ''}"
         last = None if asked.after is None else str(read_cursor(cursor_key, asked.after, scope))
-        async with one_query.connect() as conn:
-            found, more = await handlers.read_items(
-                conn, parts.keys, permit, kind=asked.kind, due_by=asked.due_by, after=last, limit=asked.limit
-            )
+        found, more = await handlers.read_items(
+            parts.engine, parts.keys, permit, kind=asked.kind, due_by=asked.due_by, after=last, limit=asked.limit
+        )
         following = make_cursor(cursor_key, found[-1].id, scope) if more else None
         return answer({"items": [shapes.item_body(reader, each) for each in found], "next": following})
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis.keys import KeyGone, SubjectKeys
 from chassis.permit import Permit
@@ -54,7 +54,7 @@ async def read_item(conn: AsyncConnection, keys: SubjectKeys, permit: Permit, it
 
 
 async def read_items(
-    conn: AsyncConnection,
+    engine: AsyncEngine,
     keys: SubjectKeys,
     permit: Permit,
     *,
@@ -64,7 +64,7 @@ async def read_items(
     limit: int,
 ) -> tuple[list[Item], bool]:
     """At most `limit` items that the permit leaves, in the order they were written, and whether there are more."""
-    found = await storage.some_items(conn, permit, kind, due_by, after, limit + 1)
+    found = await storage.some_items(engine, permit, kind, due_by, after, limit + 1)
     return await _with_words(keys, permit.subject, found[:limit]), len(found) > limit
 
 

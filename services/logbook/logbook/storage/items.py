@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import DateTime, String, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis.permit import Permit
 from chassis.storage import Direct
@@ -199,7 +199,7 @@ async def one_item(conn: AsyncConnection, permit: Permit, item_id: str) -> Seale
 
 
 async def some_items(
-    conn: AsyncConnection, permit: Permit, kind: str | None, due_by: date | None, after: str | None, limit: int
+    engine: AsyncEngine, permit: Permit, kind: str | None, due_by: date | None, after: str | None, limit: int
 ) -> Sequence[Sealed]:
     """Items in the order they were written, after the item with id `after`, at most `limit`.
 
@@ -208,7 +208,7 @@ async def some_items(
     filters = {"kind": kind, "due_by": due_by, "after": after}
     query = _some(kind=kind is not None, due_by=due_by is not None, after=after is not None)
     given = {name: value for name, value in filters.items() if value is not None}
-    rows = await query.fetch(conn, {**_cut(permit), **given, "limit": limit})
+    rows = await query.fetch(engine, {**_cut(permit), **given, "limit": limit})
     return [Sealed._make(row) for row in rows]
 
 
