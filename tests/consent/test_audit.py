@@ -10,6 +10,7 @@ from chassis.permit import Actor
 from consent.handlers import ledger
 from consent.handlers.exports import MOST
 from consent.handlers.ledger import Record
+from consent.handlers.tables import current_law
 from tests.consent.callers import AGENCY, NAMES, NURSE, POLICE, Desk, person, problem, staff
 from tests.consent.conftest import MakeCase
 from tests.consent.looking import append, look, looks
@@ -198,3 +199,29 @@ async def test_an_erased_look_is_found_nowhere(make_case: MakeCase, desk: Desk) 
         "SELECT at, services, action, outcome FROM ledger WHERE chain = :c", c=NAMES.of(case.subject)
     )
     assert [tuple(row) for row in rows] == [(None, None, None, None)] * 2
+
+
+@pytest.mark.requirement("F080")
+async def test_the_record_of_processing_names_what_there_is_now(make_case: MakeCase) -> None:
+    case = await make_case(15)
+    record = (await audit(case.desk, path="/audit/processing")).json()
+    rows = {row["activity"]: row for row in record["items"]}
+    assert rows.keys() == {"consent", "log", "looks", "notices", "staff"}
+    assert AGENCY in record["controllers"]
+    assert {"health", "school", "participants"} <= set(rows["log"]["categories"])
+    assert rows["log"]["services"] == rows["looks"]["services"] != []
+    assert rows["notices"]["services"] == rows["notices"]["categories"] == []
+    assert rows["consent"]["law"] == [current_law().version]
+    assert any(text.startswith("nb ") for text in rows["consent"]["texts"])
+    assert "samtykke" in rows["consent"]["purpose"]
+
+
+@pytest.mark.requirement("F080")
+async def test_the_record_of_processing_is_a_file_too_and_for_the_officer_alone(make_case: MakeCase) -> None:
+    desk = (await make_case(15)).desk
+    answer = await audit(desk, path="/audit/processing", format="csv")
+    assert answer.headers["content-type"] == PAPER
+    body = answer.json()
+    assert {column["field"] for column in body["paper"]["columns"]} == body["items"][0].keys()
+    for actor in (staff(NURSE), staff(NURSE, role="leader"), person("somebody"), Actor("machine", "a")):
+        assert problem(await audit(desk, actor, "/audit/processing")) == (404, "not-found")

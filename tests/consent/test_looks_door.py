@@ -303,4 +303,4 @@ async def test_what_an_officer_may_not_change_there_is_no_route_for(settings: Se
     routes = route_table(create_app(settings, bus=False), "consent")
     theirs = [route for route in routes if "privacy-officer" in route["basis"]]
     assert {(route["method"], route["action"]) for route in theirs} == {("GET", "read")}
-    assert len(theirs) == 5
+    assert len(theirs) == 6

@@ -1,4 +1,4 @@
-"""The routes of a privacy officer: who saw what over a period, and counts."""
+"""The routes of a privacy officer: who saw what over a period, counts, and the record of processing."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -11,11 +11,13 @@ from chassis.permit import Signed
 from chassis.routes import route
 from consent.api import look_bodies as bodies
 from consent.api.bodies import Day
-from consent.api.looks import After, From, Limit, Service, To, as_file, begins, ends, place
+from consent.api.looks import After, From, Languages, Limit, Service, To, as_file, begins, ends, place
 from consent.api.parts import Parts, known, reading
 from consent.handlers import audit as auditing
 from consent.handlers import exports
+from consent.handlers.tables import current_processing
 from consent.model.errors import TooMany
+from consent.model.languages import wishes
 from consent.model.looks import Wanted
 
 Form = Annotated[Literal["json", "csv"], Query(alias="format")]
@@ -26,6 +28,7 @@ def audit(parts: Parts) -> APIRouter:
     routes = APIRouter()
     _look_routes(routes, parts)
     _statistics_route(routes, parts)
+    _processing_route(routes, parts)
     return routes
 
 
@@ -89,3 +92,25 @@ def _statistics_route(routes: APIRouter, parts: Parts) -> None:
         async with parts.engine.connect() as conn:
             found = await auditing.statistics(conn, parts.office.law, signed.actor, from_, to)
         return answered({"items": found, "next": None, "fewest": auditing.FEWEST})
+
+
+def _processing_route(routes: APIRouter, parts: Parts) -> None:
+    record = current_processing()  # here, so that a file that cannot be used stops the start
+
+    @routes.get(
+        "/audit/processing", response_model=bodies.ProcessingRecord, responses=bodies.AS_ROWS,
+        openapi_extra=route(action="read", basis=auditing.BASIS, record=True),
+    )  # fmt: skip
+    async def audit_processing(
+        form: Form = "json",
+        languages: Languages = None,
+        signed: Signed = reading(parts),
+    ) -> Response:
+        async with parts.engine.connect() as conn:
+            found = await auditing.processing(
+                conn, parts.office, record, signed.actor, wishes(languages), parts.clock.now()
+            )
+        if form == "csv":
+            paper = exports.processing("samlogg-processing", found["language"])
+            return as_file({"items": found["items"], "next": None, "paper": paper})
+        return answered(found)

@@ -179,6 +179,34 @@ class Counted(BaseModel):
     looks: int | None
 
 
+class ProcessingActivity(BaseModel):
+    """One thing done with personal data (GDPR art. 30 no. 1). Lists are empty where they say nothing about it."""
+
+    activity: str
+    held_by: str
+    subjects: str
+    data: str
+    purpose: str
+    basis: str
+    erasure: str
+    categories: list[str]
+    services: list[str]
+    law: list[str]
+    texts: list[str]
+    transfers: str
+    security: str
+
+
+class ProcessingRecord(BaseModel):
+    """The record of processing. `controllers`: agencies whose services take part; `version`: of its fixed part."""
+
+    items: list[ProcessingActivity]
+    next: None
+    version: str
+    language: str
+    controllers: list[str]
+
+
 class Statistics(BaseModel):
     """Counts per day, service, action and outcome. `fewest`: how many people there are at least behind a number."""
 

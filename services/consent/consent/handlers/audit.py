@@ -1,5 +1,6 @@
-"""What a privacy officer reads: who saw what over a period, and counts. Ids and codes; never content or a name."""
+"""What a privacy officer reads: who saw what over a period, counts, and the record of processing. Never content."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,11 +12,14 @@ from chassis.clock import rfc3339
 from chassis.permit import Actor
 from consent import storage
 from consent.handlers import ledger
+from consent.handlers.requests import Office
+from consent.handlers.state import content_categories
 from consent.model import looks as rules
 from consent.model.errors import PeriodTooLong, Unseen
 from consent.model.law import Law
 from consent.model.ledger import Pseudonyms
 from consent.model.looks import Wanted
+from consent.model.processing import Processing
 from consent.model.words import OFFICER
 
 BASIS = f"role:{OFFICER}"
@@ -86,6 +90,28 @@ async def statistics(conn: AsyncConnection, law: Law, actor: Actor, first: date,
         raise PeriodTooLong
     found = await storage.count_looks(conn, law.starts(first), law.ends(last), law.zone.key)
     return [_cell(row) for row in found]
+
+
+async def processing(
+    conn: AsyncConnection, office: Office, record: Processing, actor: Actor, wishes: Sequence[str], now: datetime
+) -> dict[str, Any]:
+    """The record of processing (GDPR art. 30), with the categories, services, law table and texts that there are now.
+
+    Controllers are the agencies whose services take part: each for what it reads and writes.
+    """
+    _officer(actor)
+    services = (await storage.services(conn)).values()
+    language = record.language(wishes)
+    live = {
+        "categories": sorted(await content_categories(conn)),
+        "services": sorted(one.name(language) for one in services),
+        "law": [office.law.version],
+        "texts": [f"{text.language} {text.version}" for text in office.texts.all_in_use(office.law.day_of(now))],
+    }
+    return {
+        "items": record.rows(language, live), "next": None, "version": record.version, "language": language,
+        "controllers": sorted({one.agency for one in services if one.agency}),
+    }  # fmt: skip
 
 
 def _cell(row: storage.Count) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from consent.model.errors import NoCheckpoint, TooMany, TooManyProved
 from consent.model.ledger import Pseudonyms
 from consent.model.looks import Wanted
 from consent.model.notes import Signer
+from consent.model.processing import LIVE, TOLD
 from consent.model.words import Words
 
 MOST = 2_000
@@ -102,6 +103,12 @@ def audit(name: str) -> dict[str, Any]:
     """Rows for a privacy officer: whose looks, and by whom, in codes."""
     columns = [column for column in _SPREADSHEET if column[0] not in _NOT_FOR_AUDIT]
     return spreadsheet(name, "en", [*_AUDIT, *columns])
+
+
+def processing(name: str, language: str) -> dict[str, Any]:
+    """The record of processing as rows: its fields under their own names."""
+    fields = ("activity", "held_by", *TOLD, *sorted(LIVE), "transfers", "security")
+    return spreadsheet(name, language, [(field, field) for field in fields])
 
 
 def _page(

@@ -1,4 +1,4 @@
-"""The data files of consent: the age-and-law table, the consent texts and the words for looks, each read once."""
+"""The data files of consent: law table, consent texts, words for looks, record of processing; each read once."""
 
 import tomllib
 from datetime import date
@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from consent.model import law, law_file, text_files, texts, words
+from consent.model import law, law_file, processing, text_files, texts, words
 
 _DATA = Path(__file__).parent.parent / "data"
 LAW = _DATA / "law.toml"
@@ -46,6 +46,12 @@ def _text_file(file: Path) -> dict[str, Any]:
 def current_words() -> dict[str, words.Words]:
     """The packaged words for looks, by language; WordsInvalid when they cannot be used."""
     return words.usable(_read(_DATA / "words.toml"), current_law().zone)
+
+
+@cache
+def current_processing() -> processing.Processing:
+    """The packaged record of processing; ProcessingInvalid when it cannot be used."""
+    return processing.parse(_read(_DATA / "processing.toml"))
 
 
 def _read(file: Path) -> dict[str, Any]:

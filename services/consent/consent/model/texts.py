@@ -114,6 +114,10 @@ class Texts:
         drafts = [text for text in known if text.status == "draft" and self.drafts]
         return max(drafts, key=lambda text: text.version, default=None)
 
+    def all_in_use(self, on: date) -> list[ConsentText]:
+        """The version that is shown in each language, of those that have one."""
+        return [text for language in sorted(self.versions) if (text := self.in_use(language, on)) is not None]
+
     def pick(self, purpose: str, on: date, own: str | None, wishes: Sequence[str] = ()) -> Picked:
         """The text in the reader's own language, to be read; else in the next best one, to be interpreted.
 
