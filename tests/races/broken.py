@@ -10,6 +10,7 @@ alone is enough), the compaction lag (an hour), the grace (for availability only
 """
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -123,7 +124,12 @@ def lock_check() -> None:
         return self._horizon is not None
 
     async def keep(self: Leader) -> None:
-        await asyncio.Event().wait()
+        """The lock's session is kept awake as ever: else it would be lost at once, and nobody would lead for long."""
+        while True:
+            await asyncio.sleep(0.5)
+            with contextlib.suppress(Exception):
+                if self._lock_conn is not None:
+                    await self._lock_conn.fetchval("SELECT 1")
 
     Leader._still_leads = leads  # type: ignore[method-assign]
     Leader._keep_lock = keep  # type: ignore[method-assign]
