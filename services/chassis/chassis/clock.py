@@ -5,15 +5,31 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Business time. `offset` is zero outside synthetic installations."""
+class ClockFixed(Exception):
+    """The business clock is to be moved where it may not be: production knows one time only."""
 
-    offset: timedelta = timedelta(0)
+
+@dataclass(slots=True)
+class Clock:
+    """Business time. It is moved forward in synthetic installations only, and by everybody alike."""
+
+    ahead: timedelta = timedelta(0)
+    movable: bool = False
 
     def now(self) -> datetime:
         """Aware UTC time."""
-        return datetime.now(UTC) + self.offset
+        return wall_now() + self.ahead
+
+    def move(self, ahead: timedelta) -> None:
+        """Be so far ahead of the wall clock from now on; never less than now. ClockFixed where it may not be moved."""
+        if ahead and not self.movable:
+            raise ClockFixed
+        self.ahead = max(self.ahead, ahead)
+
+
+def wall_now() -> datetime:
+    """Aware UTC time that nobody moves: what the database stamps, log-ins and signed requests go by."""
+    return datetime.now(UTC)
 
 
 def lease_now() -> float:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import housekeeping, logs, tracing
-from chassis.clock import Clock
+from chassis.clock import Clock, wall_now
 from chassis.consuming import PART as CONSUMER
 from chassis.consuming import consume
 from chassis.delivery import Delivery
@@ -23,6 +23,7 @@ from chassis.outbox import Relay
 from chassis.permit import signed_request
 from chassis.storage import make_engine, migrate
 from consent import api, storage, subscribers
+from consent.handlers import directory
 from consent.handlers.changes import Confirmations
 from consent.handlers.checkpoints import CHECKPOINTS, Checkpoints, newest_published
 from consent.handlers.leader import Leader
@@ -46,7 +47,7 @@ def create_app(
     TextsInvalid, LawInvalid when the data files cannot be used: in production, without an approved text in bokmål, or
     with a row of the law table that nobody has verified or approved.
     """
-    business, url = clock or Clock(), settings.database_url.get_secret_value()
+    business, url = clock or Clock(movable=settings.synthetic), settings.database_url.get_secret_value()
     law = law_table(
         settings.law_table, municipality=settings.municipality, approval=settings.law_approval,
         production=not settings.synthetic,
@@ -71,10 +72,11 @@ def create_app(
         try:
             await migrate(engine, MIGRATIONS)
             await keys.prepare()
+            await _know_the_time(engine, business)
             tasks.start("confirmations", confirmations.run())
             tasks.start(
                 "housekeeping",
-                housekeeping.forget(engine, business.now, keys=storage.idempotency, handled=storage.inbox),
+                housekeeping.forget(engine, wall_now, keys=storage.idempotency, handled=storage.inbox),
             )
             if bus:
                 delivery = Delivery(SERVICE, now=business.now)
@@ -97,6 +99,7 @@ def create_app(
         engine, office, confirmations, verified, business, secret, settings.confirmation_seconds, names, signer
     )
     app.include_router(api.router(parts))
+    app.include_router(api.time(parts))
     app.include_router(api.facts(parts))
     app.include_router(api.otherwise(parts))
     app.include_router(api.looks(parts))
@@ -107,6 +110,12 @@ def create_app(
     api.install(app)
     app.state.broker = subscribers.consent_broker(settings, provider, Delivery(SERVICE), engine)  # for AsyncAPI
     return app
+
+
+async def _know_the_time(engine: AsyncEngine, clock: Clock) -> None:
+    """Where the business clock was when this last ran: nothing may be planned for a day that is long over."""
+    async with engine.connect() as conn:
+        clock.move(await directory.ahead(conn))
 
 
 async def _follow_logs(

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from consent.model.ending import Mark, Reason
 from consent.model.otherwise import DIGITAL, Manner
 
 SOURCE = "/samlogg/consent"
@@ -18,6 +19,7 @@ REQUESTED = "consent.requested.v1"
 GRANTED = "consent.granted.v1"
 DENIED = "consent.denied.v1"
 WITHDRAWN = "consent.withdrawn.v1"
+ENDING_SOON = "consent.ending-soon.v1"
 QUESTION_ASKED = "consent.question-asked.v1"
 QUESTION_ANSWERED = "consent.question-answered.v1"
 HORIZON_PASSED = "consent.horizon-passed.v1"
@@ -106,7 +108,10 @@ class ConsentDenied(Published):
 
 
 class ConsentWithdrawn(Published):
-    """consent.withdrawn.v1: a grant has ended for certain. `categories` are all it had; what goes on is another."""
+    """consent.withdrawn.v1: a grant has ended for certain. `categories` are all it had; what goes on is another.
+
+    reason: somebody has said so, the law or a fact has become another, or its time was over.
+    """
 
     model_config = _example(
         grant=_GRANT, subject=_SUBJECT, recipient="service:police", categories=["school"], version=5, change=_CHANGE,
@@ -120,6 +125,29 @@ class ConsentWithdrawn(Published):
     version: int
     change: Id
     manner: Manner = DIGITAL
+    reason: Literal["said", "law", "date"] = "said"
+
+
+class ConsentEndingSoon(Published):
+    """consent.ending-soon.v1: grants of one request end in so many days or fewer, unless somebody acts.
+
+    people: who is asked now, and who takes over where others decide from then on. reason: the period is over, others
+    decide, or somebody has said so. Raised once for each of the days; after a silence only the nearest.
+    """
+
+    model_config = _example(
+        request=_REQUEST, subject=_SUBJECT, asker="service:school-health", grants=[_GRANT],
+        people=[_SUBJECT, _GUARDIAN], ends="2027-06-30T22:00:00.000Z", days=30, reason="period",
+    )  # fmt: skip
+
+    request: Id
+    subject: Id
+    asker: Recipient
+    grants: list[Id]
+    people: list[Id]
+    ends: Moment
+    days: Mark
+    reason: Reason
 
 
 class QuestionAsked(Published):
@@ -239,6 +267,7 @@ PUBLISHED: dict[str, dict[str, type[Published]]] = {
         GRANTED: ConsentGranted,
         DENIED: ConsentDenied,
         WITHDRAWN: ConsentWithdrawn,
+        ENDING_SOON: ConsentEndingSoon,
         QUESTION_ASKED: QuestionAsked,
         QUESTION_ANSWERED: QuestionAnswered,
         HORIZON_PASSED: HorizonPassed,
@@ -282,8 +311,8 @@ class AccessHeldBack(_Slice):
 
 
 class DirectoryState(_Slice):
-    """directory.state.v1 of kind category, service or staff: names, agency and whether it is in use are read from the
-    rest."""
+    """directory.state.v1 of kind category, service, staff or clock: names, agency, whether it is in use, and how far
+    ahead the clock is, are read from the rest."""
 
     version: Annotated[int, Field(ge=0)]
     kind: Slug

@@ -265,6 +265,7 @@ class DirectoryFeed:
                 if entries:
                     async with self._engine.begin() as conn:
                         await directory.keep(conn, entries)
+                        self._clock.move(await directory.ahead(conn))
                 alive = await pulse.beats(consumer)
                 caught_up = caught_up or pulse.behind == 0
                 if alive and caught_up:
@@ -274,7 +275,7 @@ class DirectoryFeed:
 
 
 def to_entry(record: Raw) -> directory.Entry | None:
-    """The category, service or member of staff in a record, else None. What cannot be read closes its key.
+    """The category, service, member of staff or clock in a record, else None. What cannot be read closes its key.
 
     Of staff nothing is kept but whether they work here: that is all a witness must do.
     """

@@ -10,7 +10,7 @@ from faststream.kafka import KafkaBroker
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import housekeeping, tracing
-from chassis.clock import Clock
+from chassis.clock import Clock, wall_now
 from chassis.consuming import PART as CONSUMER
 from chassis.consuming import consume
 from chassis.delivery import Delivery
@@ -21,7 +21,7 @@ from chassis.lifespan import Tasks
 from chassis.permit import signed_request
 from chassis.storage import make_engine, migrate
 from directory import api, storage
-from directory.handlers import staff
+from directory.handlers import moving, staff
 from directory.handlers.publishing import PART as PUBLISHER
 from directory.handlers.publishing import Publisher
 from directory.messages import PUBLISHED
@@ -35,7 +35,7 @@ def create_app(
     settings: Settings, *, clock: Clock | None = None, wall: Callable[[], float] = time.time, bus: bool = True
 ) -> FastAPI:
     """The directory, not started. wall: Unix time for signed requests. bus=False: without Kafka, to try the door."""
-    business = clock or Clock()
+    business = clock or Clock(movable=settings.synthetic)
     provider = tracing.setup(SERVICE, settings.replica)
     health = Health(*([PUBLISHER, CONSUMER] if bus else []))
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.pool_size)
@@ -52,13 +52,16 @@ def create_app(
         tasks = Tasks()
         try:
             await migrate(engine, storage.MIGRATIONS)
+            await moving.catch_up(engine, business)
             await _first_admin(engine, settings, business)
+            if business.movable:
+                tasks.start("clock", moving.follow(engine, business))
             if bus:
                 tasks.start("publisher", Publisher(settings, engine, health).run())
                 tasks.start("consumer", consume(settings, delivery, broker, health))
             tasks.start(
                 "housekeeping",
-                housekeeping.forget(engine, business.now, keys=storage.idempotency, handled=storage.inbox),
+                housekeeping.forget(engine, wall_now, keys=storage.idempotency, handled=storage.inbox),
             )
             yield
         finally:
@@ -77,6 +80,7 @@ def _parts(settings: Settings, engine: AsyncEngine, clock: Clock, wall: Callable
         engine=engine,
         signed=signed_request(settings.inner_key.get_secret_value(), SERVICE, wall),
         now=clock.now,
+        clock=clock,
         secret=settings.hash_key.get_secret_value(),
         synthetic=settings.synthetic,
         wait=settings.confirmation_seconds,

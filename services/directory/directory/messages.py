@@ -79,8 +79,15 @@ class DistrictState(_State):
     settings: dict[str, Any]
 
 
+class ClockState(_State):
+    """How many seconds the business clock is ahead, in a synthetic installation. It never goes back."""
+
+    kind: Literal["clock"]
+    ahead: int = Field(ge=0)
+
+
 Entity = Annotated[
-    CategoryState | AgencyState | ServiceState | StaffState | AttachmentState | DistrictState,
+    CategoryState | AgencyState | ServiceState | StaffState | AttachmentState | DistrictState | ClockState,
     Field(discriminator="kind"),
 ]
 
@@ -109,6 +116,7 @@ EXAMPLES: list[JsonValue] = [
         "public_key": {"kty": "RSA", "n": "sXch", "e": "AQAB", "alg": "RSA-OAEP-256", "use": "enc"},
         "ports": ["listen", "contribute"], "active": True,
     },
+    {"version": 1, "kind": "clock", "id": "business", "ahead": 31536000},
 ]  # fmt: skip
 """One of each kind, the golden example first."""
 
@@ -144,6 +152,7 @@ def state_of(
             **{name: body.get(name) for name in ("agency", "services", "opaque", "public_key", "ports")},
         },
         "district": {"levels": body.get("levels"), "settings": body.get("settings")},
+        "clock": {"ahead": body.get("ahead")},
     }  # fmt: skip
     return DirectoryState.model_validate({**head, **fields[kind]}).root.model_dump(mode="json")
 

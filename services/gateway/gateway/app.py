@@ -87,10 +87,12 @@ def create_app(
     when a route table must not be served; unsafe settings do not start.
     """
     table = read_table(settings.contracts)
-    provider, now = tracing.setup(SERVICE, settings.replica), (clock or Clock()).now
+    business = clock or Clock(movable=settings.synthetic)
+    provider, now = tracing.setup(SERVICE, settings.replica), business.now
     health = Health("outbox", CONSUMER)
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.pool_size)
-    projection = Projection(settings, settings.consent, settings.inner_key_consent.get_secret_value(), health, wall)
+    inner_key = settings.inner_key_consent.get_secret_value()
+    projection = Projection(settings, settings.consent, inner_key, health, business, wall)
     handles = Handles(settings.handle_key.get_secret_value())
     services = _services(settings, wall)
     identity = Identity(rules(settings), engine, projection.facts, people(lambda: services), now=wall)

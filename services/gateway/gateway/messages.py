@@ -31,6 +31,7 @@ REQUESTED = "consent.requested.v1"
 GRANTED = "consent.granted.v1"
 DENIED = "consent.denied.v1"
 WITHDRAWN = "consent.withdrawn.v1"
+ENDING_SOON = "consent.ending-soon.v1"
 QUESTION_ASKED = "consent.question-asked.v1"
 QUESTION_ANSWERED = "consent.question-answered.v1"
 STATE_CHANGED = "consent.state.v1"
@@ -233,6 +234,14 @@ class ConsentWithdrawn(_Slice):
     recipient: Recipient
 
 
+class ConsentEndingSoon(_Slice):
+    """consent.ending-soon.v1: grants of one request end in some days, unless somebody acts."""
+
+    subject: Id
+    asker: Recipient
+    people: list[Id]
+
+
 class QuestionAsked(_Slice):
     """consent.question-asked.v1: somebody asks a service about a look."""
 
@@ -260,6 +269,7 @@ CONSUMED: dict[str, dict[str, type[Any]]] = {
         GRANTED: ConsentGranted,
         DENIED: ConsentDenied,
         WITHDRAWN: ConsentWithdrawn,
+        ENDING_SOON: ConsentEndingSoon,
         QUESTION_ASKED: QuestionAsked,
         QUESTION_ANSWERED: QuestionAnswered,
     },

@@ -175,7 +175,7 @@ class Issued:
     notice: str
     recipient: str
     subject: str
-    basis: Literal["grant", "asked", "asker", "answers"]
+    basis: Literal["grant", "asked", "asker", "either", "answers"]
     category: str | None
     at: float | None
     grant: str | None

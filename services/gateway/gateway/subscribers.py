@@ -19,6 +19,7 @@ from gateway import messages as events
 from gateway.handlers.feeds import Feeds
 from gateway.messages import (
     ConsentDenied,
+    ConsentEndingSoon,
     ConsentGranted,
     ConsentRequested,
     ConsentWithdrawn,
@@ -69,6 +70,10 @@ def make_subscribers(settings: Settings, feeds: Feeds) -> KafkaRouter:
     @take(filter=of_type(events.WITHDRAWN))
     async def consent_withdrawn(body: ConsentWithdrawn, message: KafkaMessage) -> None:
         await feeds.consent_withdrawn(event_of(message), body, _topics(message))
+
+    @take(filter=of_type(events.ENDING_SOON))
+    async def consent_ending_soon(body: ConsentEndingSoon, message: KafkaMessage) -> None:
+        await feeds.consent_ending_soon(event_of(message), body, _topics(message))
 
     @take(filter=of_type(events.REQUESTED))
     async def consent_requested(body: ConsentRequested, message: KafkaMessage) -> None:

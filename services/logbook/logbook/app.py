@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import housekeeping, logs, tracing
-from chassis.clock import Clock
+from chassis.clock import Clock, wall_now
 from chassis.consuming import PART, consume
 from chassis.delivery import Delivery
 from chassis.health import Health
@@ -37,7 +37,7 @@ def create_app(
     bus: bool = True,
 ) -> FastAPI:
     """The logbook. `wall`: Unix time for signed requests. `bus=False`: without relay and consumers (tests)."""
-    business, known = clock or Clock(), guides or Guides()
+    business, known = clock or Clock(movable=settings.synthetic), guides or Guides()
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.pool_size)
     keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=2)
     keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
@@ -52,10 +52,10 @@ def create_app(
             await migrate(engine, MIGRATIONS)
             await keys.prepare()
             if bus:
-                _start(tasks, settings, provider, engine, health, known)
+                _start(tasks, settings, provider, engine, business, health, known)
             tasks.start(
                 "housekeeping",
-                housekeeping.forget(engine, business.now, keys=storage.idempotency, handled=storage.inbox),
+                housekeeping.forget(engine, wall_now, keys=storage.idempotency, handled=storage.inbox),
             )
             yield
         finally:
@@ -77,12 +77,13 @@ def _start(
     settings: Settings,
     provider: TracerProvider,
     engine: AsyncEngine,
+    clock: Clock,
     health: Health,
     known: Guides,
 ) -> None:
     delivery = Delivery(SERVICE)
     tasks.start("outbox", Relay(settings, health).run())
-    tasks.start("guides", subscribers.follow_guides(settings, known, health))
+    tasks.start("guides", subscribers.follow_directory(settings, known, clock, health))
     tasks.start(
         "consumer",
         consume(

@@ -1,23 +1,22 @@
 """What the logbook listens to: consent events, from which participants come, and the guides of the districts."""
 
-import asyncio
 import logging
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
 from faststream.kafka import KafkaBroker, KafkaMessage, KafkaRouter
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import Gauge
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.clock import from_rfc3339
+from chassis.clock import Clock, from_rfc3339
 from chassis.consuming import of_type
 from chassis.delivery import Delivery
 from chassis.events import BadEvent, decode
+from chassis.following import follow, move_clock
 from chassis.health import Health
-from chassis.kafka import declare, from_beginning, make_broker, make_consumer, make_router, partitions_of, subscription
+from chassis.kafka import declare, make_broker, make_router, subscription
 from chassis.settings import Settings
 from logbook import handlers, messages
 from logbook.model import Guide, Guides
@@ -71,38 +70,15 @@ def _header(msg: KafkaMessage, name: str) -> str:
     return str(found)
 
 
-async def follow_guides(settings: Settings, guides: Guides, health: Health) -> None:
-    """For ever: read the directory's state from the beginning, without a group, and keep each district's guide.
+async def follow_directory(settings: Settings, guides: Guides, clock: Clock, health: Health) -> None:
+    """For ever: keep each district's guide, and the business clock, as the directory's state says."""
 
-    Not ready before the end that the topic had at the start. Kafka away: what was read stays, and is read again after.
-    """
-    wait = 0.2
-    while True:
-        consumer = make_consumer(settings, group=None)
-        try:
-            partitions = await partitions_of(settings, messages.DIRECTORY_STATE)
-            await consumer.start()
-            await _follow(consumer, partitions, guides, health)
-        except (KafkaError, OSError) as error:
-            health.trouble(GUIDES, type(error).__name__)
-            _log.warning("guides wait for Kafka", extra={"error": type(error).__name__})
-        finally:
-            await consumer.stop()
-        await asyncio.sleep(wait)
-        wait = min(wait * 2, 5.0)
-
-
-async def _follow(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], guides: Guides, health: Health) -> None:
-    await from_beginning(consumer, partitions)
-    ends = await consumer.end_offsets(partitions)
-    while True:
-        batch = await consumer.getmany(timeout_ms=200)
-        for record in (record for records in batch.values() for record in records):
-            take_directory_record(guides, record.key, record.value, record.headers)
+    def take(record: "ConsumerRecord[bytes, bytes]") -> None:
+        move_clock(clock, record)
+        take_directory_record(guides, record.key, record.value, record.headers)
         _closed.set(guides.closed())
-        if ends and all([await consumer.position(tp) >= end for tp, end in ends.items()]):
-            ends = {}
-            health.fine(GUIDES)
+
+    await follow(settings, messages.DIRECTORY_STATE, GUIDES, health, take)
 
 
 def take_directory_record(guides: Guides, key: bytes | None, value: bytes | None, headers: Any) -> None:

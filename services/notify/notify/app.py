@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from chassis.clock import Clock
 from chassis.consuming import PART as CONSUMER
 from chassis.consuming import consume
 from chassis.delivery import Delivery
+from chassis.following import follow, move_clock
 from chassis.health import Health
 from chassis.http import make_app
 from chassis.kafka import declare, make_broker
@@ -23,20 +25,22 @@ from chassis.permit import signed_request
 from chassis.storage import make_engine, migrate
 from notify import handlers
 from notify.api import Parts, make_routes
-from notify.messages import PUBLISHED
+from notify.messages import DIRECTORY, PUBLISHED
 from notify.settings import Settings
 from notify.subscribers import make_subscribers
 
 SERVICE = "notify"
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _MAILERS = 2
+CLOCK = "clock"
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None, mailer: handlers.Mailer | None = None) -> FastAPI:
     """The service, not started; opens nothing before its lifespan begins."""
     provider = tracing.setup(SERVICE, settings.replica)
-    now = (clock or Clock()).now
-    health = Health("outbox", CONSUMER)
+    business = clock or Clock(movable=settings.synthetic)
+    now = business.now
+    health = Health("outbox", CONSUMER, CLOCK)
     engine = make_engine(settings.database_url.get_secret_value(), pool_size=settings.pool_size)
     keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=settings.pool_size)
     keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
@@ -54,6 +58,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, mailer: handle
         await migrate(engine, MIGRATIONS)
         await keys.prepare()
         tasks = Tasks()
+        tasks.start("clock", follow(settings, DIRECTORY, CLOCK, health, partial(move_clock, business)))
         tasks.start("relay", Relay(settings, health).run())
         tasks.start("consumer", consume(settings, delivery, broker, health))
         for number in range(_MAILERS):

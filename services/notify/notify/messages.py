@@ -1,16 +1,18 @@
 """The events that notify publishes, and the slices that it reads of others' events. None of them holds content."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 TOPIC = "notify.events.v1"
 NOTICES = "gateway.notices.v1"
+DIRECTORY = "directory.state.v1"
 
 NOTICE_SENT = "notice.sent.v1"
 NOTICE_FAILED = "notice.failed.v1"
 NOTICE_DUE = "notice.due.v1"
 NOTICE_REVOKED = "notice.revoked.v1"
+DIRECTORY_CHANGED = "directory.state.v1"
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Recipient = Annotated[str, Field(pattern=r"^(person|staff):[A-Za-z0-9-]{1,64}$")]
@@ -65,5 +67,15 @@ class NoticeRevoked(_Slice):
     recipient: Recipient
 
 
-CONSUMED: dict[str, dict[str, type[BaseModel]]] = {NOTICES: {NOTICE_DUE: NoticeDue, NOTICE_REVOKED: NoticeRevoked}}
+class ClockState(_Slice):
+    """directory.state.v1 of kind `clock`: how many seconds the business clock is ahead. Other kinds are not read."""
+
+    kind: Literal["clock"]
+    ahead: int
+
+
+CONSUMED: dict[str, dict[str, type[BaseModel]]] = {
+    NOTICES: {NOTICE_DUE: NoticeDue, NOTICE_REVOKED: NoticeRevoked},
+    DIRECTORY: {DIRECTORY_CHANGED: ClockState},
+}
 """Topic, type, and the slice that is relied on."""

@@ -193,7 +193,10 @@ async def notices_of(
 
 
 async def sweep(conn: AsyncConnection, now: datetime) -> None:
-    """Forget inbox rows that no message can come twice for any more, and idempotency keys whose time is over."""
+    """Forget inbox rows that no message can come twice for any more, and idempotency keys whose time is over.
+
+    now: of the wall clock, which stamps them.
+    """
     await forget_messages(conn, inbox, now - _INBOX_KEPT)
     await forget_keys(conn, idempotency, now - KEPT)
 

@@ -9,6 +9,7 @@ from consent.api.looks import looks
 from consent.api.otherwise import otherwise
 from consent.api.parts import Parts
 from consent.api.routes import router
+from consent.api.time import time
 from consent.api.wording import texts
 
-__all__ = ["Parts", "audit", "facts", "install", "leases", "ledger", "looks", "otherwise", "router", "texts"]
+__all__ = ["Parts", "audit", "facts", "install", "leases", "ledger", "looks", "otherwise", "router", "texts", "time"]

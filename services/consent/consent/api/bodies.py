@@ -10,6 +10,7 @@ from consent.api.evidence_bodies import RegisteredView, ToldView
 from consent.model.facts import Responsibility
 from consent.model.languages import TAG
 from consent.model.otherwise import Manner
+from consent.model.requests import WaitedFor
 from consent.model.texts import Direction, Helper, How, Status, Way
 
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
@@ -173,18 +174,20 @@ class ShownText(BaseModel):
 
 
 class OwnCell(BaseModel):
-    """What one has said to one cell, and how it came."""
+    """What one has said to one cell, and how it came. counts: no for a yes from before one decided as one does now."""
 
     service: str
     category: str
     action: Action
     answer: Literal["yes", "no"]
     manner: Manner
+    counts: bool
 
 
 class RequestView(BaseModel):
     """A request. `why`, `text` and `mine` are only for those who are asked. `registered`, `told`: the own, and for
-    whoever asked all of them."""
+    whoever asked all of them. waiting_for: whose answer is missing (nobody: it is not known whose it would be).
+    opened_again: the day since which others decide, so that it waits once more. renews: the request that it follows."""
 
     id: str
     kind: Literal["request"]
@@ -197,6 +200,9 @@ class RequestView(BaseModel):
     purpose: str
     cells: list[AskedService]
     until: date
+    waiting_for: list[WaitedFor]
+    opened_again: date | None
+    renews: str | None
     answers: list[AskedState]
     why: str | None = None
     text: ShownText | None = None

@@ -16,6 +16,8 @@ STATUS: dict[type[RuleBroken], int] = {
     errors.AlreadyAsked: 409,
     errors.AssuranceTooLow: 403,
     errors.FactNotYours: 403,
+    errors.AlreadyRenewed: 409,
+    errors.NothingToRenew: 409,
     errors.NoCheckpoint: 404,
     errors.NotInCheckpoint: 409,
     errors.RequestClosed: 409,

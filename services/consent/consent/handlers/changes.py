@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4, uuid5
 
 import asyncpg
@@ -26,6 +26,7 @@ from consent.storage import ChangeRow, SubjectRow
 CONFIRMED = "consent_confirmed"
 TRACE = "traceparent"
 _EVENT_IDS = UUID("0d1c7a76-3f36-5a1e-8a3c-7f0b5c0f9d02")
+_REASONS: Mapping[str, Literal["law", "date"]] = {"law": "law", "law-fact": "law", "day": "date"}
 _POLL_SECONDS = 0.25
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _log = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ async def record(
 ) -> int:
     """Raise the subject's version and write the change as pending; returns the version. The caller holds the lock.
 
-    body: `request`, `began` and `ended` (grant ids), and for a withdrawal `by`, `recipient`, `category`; for words that
-    came otherwise than by a log-in `manner` and `given`.
+    body: `request`, `began` and `ended` (grant ids), `opened` (requests that wait for others from now on), and for a
+    withdrawal `by`, `recipient`, `category`; for words that came otherwise than by a log-in `manner` and `given`.
     """
     version = await storage.raise_version(conn, subject)
     carried = {**body, TRACE: tracing.current()}  # the events come later, from the leader, and go on under this trace
@@ -84,11 +85,15 @@ def _events(change: ChangeRow, grants: Mapping[str, Mapping[str, Any]]) -> Itera
             request=body["request"], subject=change.subject, asker=body["asker"], asked=body["asked"]
         )
         yield _event(change, messages.REQUESTED, body["request"], data)
+    for opened in change.body.get("opened", ()):
+        again = messages.ConsentRequested(subject=change.subject, **opened)
+        yield _event(change, messages.REQUESTED, again.request, again)
     for id_ in change.body.get("ended", ()):
         grant = grants[id_]
         ended = messages.ConsentWithdrawn(
             grant=id_, subject=change.subject, recipient=grant["recipient"], categories=grant["categories"],
             version=change.version, change=change.id, manner=change.body.get("manner", DIGITAL),
+            reason=_REASONS.get(change.kind, "said"),
         )  # fmt: skip
         yield _event(change, messages.WITHDRAWN, id_, ended)
     for id_ in change.body.get("began", ()):

@@ -1,14 +1,16 @@
-"""What consent knows of the directory: categories, services and who works here, as the directory last published it."""
+"""What consent knows of the directory: categories, services, who works here, and the business clock."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
 
-KINDS = frozenset({"category", "service", "staff"})
+CLOCK = "clock"
+KINDS = frozenset({"category", "service", "staff", CLOCK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,12 @@ class Entry:
     id: str
     version: int
     body: Mapping[str, Any] | None
+
+
+async def ahead(conn: AsyncConnection) -> timedelta:
+    """How far the business clock is ahead, as the directory last said; a record that cannot be read moves nothing."""
+    _, body, _ = await storage.held_entry(conn, CLOCK, "business")
+    return timedelta(seconds=int(body.get("ahead", 0)))
 
 
 async def keep(conn: AsyncConnection, entries: Iterable[Entry]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ from consent import storage
 from consent.handlers import changes
 from consent.model.grants import BASIS, Narrowing, Terms, difference, limits, says
 from consent.model.law import Law
-from consent.model.requests import Cell, Said, capacity, in_force, needed
+from consent.model.requests import Asked, Cell, Said, capacity, counts, in_force, needed
 from consent.storage import GrantRow, RequestRow, Word
 
 Spoken = Mapping[tuple[str, Cell], Word]
@@ -31,9 +31,13 @@ class Plan:
         return bool(self.end or self.begin)
 
 
-def words_only(words: Spoken) -> dict[tuple[str, Cell], Said]:
-    """What everybody said, without the evidence."""
-    return {place: word.said for place, word in words.items()}
+def counting(law: Law, request: Asked, words: Spoken, on: date) -> dict[tuple[str, Cell], Said]:
+    """What counts on this day of what everybody said last: a no always, a yes while its giver's say has not grown."""
+    return {
+        (person, cell): word.said
+        for (person, cell), word in words.items()
+        if word.said == "no" or counts(law, request, person, cell, word.at, on)
+    }
 
 
 def plan(
@@ -42,15 +46,16 @@ def plan(
 ) -> Plan:  # fmt: skip
     """What must change so that the request's grants say what everybody has said now: nothing begins under one that was
     taken back."""
-    agreed, said = in_force(law, request.rules, words_only(words), law.day_of(now)), list(narrowings)
-    reaches = {cell: limits(end, _counting(said, cell, words)) for cell, end in agreed.items()}
+    on, said = law.day_of(now), list(narrowings)
+    agreed = in_force(law, request.rules, counting(law, request.rules, words, on), on)
+    reaches = {cell: limits(end, _unlifted(said, cell, words)) for cell, end in agreed.items()}
     cells = {cell: reach for cell, reach in reaches.items() if reach.end > now.timestamp() and not request.taken_back}
     live = {grant.id: grant.terms for grant in grants if grant.request == request.rules.id and not grant.ended}
     found = difference(live, cells, request.rules.purpose)
     return Plan(found.end, tuple(_row(law, request, words, terms, now) for terms in found.begin))
 
 
-def _counting(narrowings: Iterable[Narrowing], cell: Cell, words: Spoken) -> list[Narrowing]:
+def _unlifted(narrowings: Iterable[Narrowing], cell: Cell, words: Spoken) -> list[Narrowing]:
     """Those that speak of the cell and that the same person has not lifted since with another yes."""
     counting = []
     for one in narrowings:

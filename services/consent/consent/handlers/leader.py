@@ -25,7 +25,7 @@ from chassis.lifespan import woken
 from chassis.outbox import announce
 from chassis.storage import raw_connection
 from consent import storage
-from consent.handlers import applying, changes, state
+from consent.handlers import applying, changes, days, state
 from consent.model.horizon import LEASE_SECONDS, Horizon, Pending, Topics
 from consent.model.law import Law
 from consent.settings import Settings
@@ -150,7 +150,7 @@ class Leader:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._publish_changes(producer, horizon))
                 group.create_task(self._confirm_changes(horizon))
-                group.create_task(self._apply_law(horizon))
+                group.create_task(self._go_through(horizon))
                 group.create_task(self._keep_lock())
 
     def _standing_by(self) -> None:
@@ -193,8 +193,9 @@ class Leader:
             if await applying.adopt(conn, self._law):
                 _log.info("another law table", extra={"law": self._law.version})
 
-    async def _apply_law(self, horizon: Horizon) -> None:
-        """Bring every subject up to the newest law, some at a time, and never far ahead of what is confirmed.
+    async def _go_through(self, horizon: Horizon) -> None:
+        """Bring every subject up to the newest law, then to today, some at a time, and never far ahead of what is
+        confirmed.
 
         Without that bound each round of publishing would look through a hundred thousand pending changes.
         """
@@ -203,14 +204,18 @@ class Leader:
             done: Sequence[str] = ()
             async with self._engine.begin() as conn:
                 generation = await storage.generation(conn)
-                ahead = generation == through or await storage.count_pending(conn) >= _AHEAD
-                if not ahead:
+                lawful = generation == through
+                ahead = await storage.count_pending(conn) >= _AHEAD
+                if not ahead and not lawful:
                     done = await applying.some(conn, self._law, after, _SLICE, self._clock.now())
                     through = generation if not done and after is None else through
                     after = done[-1] if done else None
+                elif not ahead:
+                    done = await days.some(conn, self._law, _SLICE, self._clock.now())
+                if done or not lawful:
                     await _still_ours(conn, horizon.epoch)  # last: what holds that row holds up every heartbeat's check
-            if ahead:
-                await asyncio.sleep(_TICK if generation == through else _SOON)
+            if ahead or not done:
+                await asyncio.sleep(_TICK if lawful else _SOON)
 
     async def _write_barriers(self, producer: AIOKafkaProducer, horizon: Horizon) -> None:
         async with asyncio.timeout(_DEADLINE), producer.transaction():
@@ -235,7 +240,7 @@ class Leader:
     async def _publish_changes(self, producer: AIOKafkaProducer, horizon: Horizon) -> None:
         """Publish every subject with a pending change whose version is not on its way yet, some at a time.
 
-        What people have said goes before what the law yields for everybody: a withdrawal never waits for ten thousand.
+        What people have said goes before what law and time yield: a withdrawal never waits for ten thousand.
         """
         while True:
             self._changed.clear()
@@ -259,7 +264,7 @@ class Leader:
         self._pending = [change for change, _ in found]
         _unconfirmed.set(len(found))
         newest = {change.subject: change.version for change in self._pending}  # in the order of their versions
-        said = {change.subject for change, kind in found if kind != applying.KIND}
+        said = {change.subject for change, kind in found if kind not in (applying.KIND, days.KIND)}
         return sorted(self._topics.behind(newest, self._published), key=lambda subject: (subject not in said, subject))
 
     async def _publish(self, producer: AIOKafkaProducer, subjects: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """Asking for consent: a request is recorded, and the people it is about; nothing else is stored before they answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import uuid4
@@ -70,7 +70,7 @@ async def ask(conn: AsyncConnection, office: Office, actor: Actor, order: Order,
     claims = [order.subject, *order.guardians]
     check_birth_dates(claims, today)
     check_different(claims)
-    cells, controllers = await _known_cells(conn, asker, order.cells)
+    cells, controllers = await known_cells(conn, asker, order.cells)
     source = f"asker:{asker}"
     subject, *guardians = await office.registry.find_or_add(conn, claims, source, now)
     decide = guardians_ever_needed(law, [*cells.values(), _ANY_SPECIAL], subject.birth_date, today)
@@ -78,31 +78,56 @@ async def ask(conn: AsyncConnection, office: Office, actor: Actor, order: Order,
     await storage.ensure_subject(conn, subject.id, now)
     await changes.lock(conn, subject.id)
     held = await _responsible(conn, subject.id, guardians, order.responsibility, source, now)
-    facts = (await storage.facts_of(conn, [subject.id])).get(subject.id, ())
-    until = law.ends(order.until)
-    found = Asked(str(uuid4()), subject.id, subject.birth_date, held, cells, order.purpose, until, facts)
+    why = await office.registry.keys.seal(subject.id, order.why, WHY)
+    fresh = Fresh(asker, order.level, order.purpose, cells, controllers, order.until, why, held)
+    return await keep(conn, law, actor, subject.id, subject.birth_date, fresh, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A request that is about to be recorded. why: sealed. held: who holds responsibility. renews: which other one."""
+
+    asker: str
+    level: int
+    purpose: str
+    cells: Mapping[Cell, Category]
+    controllers: Mapping[str, str | None]
+    until: date
+    why: bytes = field(repr=False)
+    held: frozenset[str]
+    renews: str | None = None
+
+
+async def keep(
+    conn: AsyncConnection, law: Law, actor: Actor, subject: str, born: date, fresh: Fresh, now: datetime
+) -> Made:
+    """Record a request about a subject that the caller has locked, with the change that tells of it."""
+    facts = (await storage.facts_of(conn, [subject])).get(subject, ())
+    until = law.ends(fresh.until)
+    found = Asked(str(uuid4()), subject, born, fresh.held, fresh.cells, fresh.purpose, until, facts)
     change = changes.new_id()
     values = {
-        "id": found.id, "subject": subject.id, "asker": asker, "asked_by": actor.id or "", "level": order.level,
-        "purpose": order.purpose, "why": await office.registry.keys.seal(subject.id, order.why, WHY),
-        "until": order.until, "change": change, "created_at": now,
+        "id": found.id, "subject": subject, "asker": fresh.asker, "asked_by": actor.id or "", "level": fresh.level,
+        "purpose": fresh.purpose, "why": fresh.why, "until": fresh.until, "change": change, "created_at": now,
+        "renews": fresh.renews,
     }  # fmt: skip
     rows = [
         {
             **cell._asdict(),
             "special": category.special,
             "sector": category.sector,
-            "controller": controllers[cell.service],
+            "controller": fresh.controllers[cell.service],
         }
-        for cell, category in sorted(cells.items())
+        for cell, category in sorted(fresh.cells.items())
     ]
-    await storage.add_request(conn, values, rows, held)
-    body = {"request": found.id, "asker": f"service:{asker}", "asked": sorted(asked_for(law, found, today))}
-    await changes.record(conn, change, subject.id, "requested", body, now)
-    return Made(found.id, subject.id, change)
+    await storage.add_request(conn, values, rows, fresh.held)
+    asked = sorted(asked_for(law, found, law.day_of(now)))
+    body = {"request": found.id, "asker": f"service:{fresh.asker}", "asked": asked}
+    await changes.record(conn, change, subject, "requested", body, now)
+    return Made(found.id, subject, change)
 
 
-async def _known_cells(
+async def known_cells(
     conn: AsyncConnection, asker: str, cells: frozenset[Cell]
 ) -> tuple[dict[Cell, Category], dict[str, str | None]]:
     """Cells with their categories, and each service's agency; what the directory does not know is refused."""

@@ -10,7 +10,7 @@ from chassis.clock import rfc3339
 from chassis.permit import Actor, Permit
 from consent import storage
 from consent.handlers import evidence, withdrawals
-from consent.handlers.granting import Spoken, covers, words_only
+from consent.handlers.granting import Spoken, counting, covers
 from consent.handlers.looks import named, words_for
 from consent.handlers.requests import WHY, Office
 from consent.handlers.state import content_categories, known_of, requests_of, state_of
@@ -19,11 +19,11 @@ from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Law
 from consent.model.requests import (
     Cell,
     asked_for,
-    nobody_answers,
+    opened_again,
     progress,
     state_of_request,
     visible,
-    waits_for,
+    waited_for,
 )
 from consent.model.state import seen_today
 from consent.model.texts import Picked
@@ -113,16 +113,21 @@ def _base(
     rules, on = row.rules, law.day_of(now)
     own = [grant for grant in grants if grant.request == rules.id and any(covers(grant, cell) for cell in cells)]
     pending = not row.confirmed or any(not grant.begun or grant.ended for grant in own)
-    answers = {place: said for place, said in words_only(spoken).items() if place[1] in cells}
-    waiting = bool(waits_for(law, rules, cells, answers, on)) or nobody_answers(law, rules, cells, on)
+    answers = {place: said for place, said in counting(law, rules, spoken, on).items() if place[1] in cells}
+    waiting = waited_for(law, rules, cells, answers, on)
     state = state_of_request(
-        now=int(now.timestamp()), until=rules.until, waiting=waiting, pending=pending, live=bool(own),
+        now=int(now.timestamp()), until=rules.until, waiting=bool(waiting), pending=pending, live=bool(own),
         taken_back=row.taken_back,
     )  # fmt: skip
+    waits = state in ("waiting", "pending") and not row.taken_back
+    given = {place: word.at for place, word in spoken.items() if place[1] in cells}
+    again = opened_again(law, rules, given, answers, on) if waits else None
     return {
         "id": rules.id, "kind": "request", "subject": rules.subject, "at": rfc3339(row.created_at), "state": state,
         "status": "pending" if pending else "confirmed", "asker": f"service:{row.asker}", "level": row.level,
         "purpose": rules.purpose, "cells": _grouped(cells), "until": row.last_day.isoformat(),
+        "waiting_for": waiting if waits else [], "opened_again": None if again is None else again.isoformat(),
+        "renews": row.renews,
         "answers": [
             {
                 "person": person, "state": one,
@@ -142,11 +147,15 @@ async def _for_asked(
     services = await storage.services(conn)
     own, on = await storage.language_of(conn, person), office.law.day_of(now)
     shown = _text(office.texts.pick(row.rules.purpose, on, own, wishes), row, cells, services)
+    counted = counting(office.law, row.rules, spoken, on)
     mine = [
-        {**cell._asdict(), "answer": spoken[person, cell].said, "manner": spoken[person, cell].manner}
+        {
+            **cell._asdict(), "answer": spoken[person, cell].said, "manner": spoken[person, cell].manner,
+            "counts": (person, cell) in counted,
+        }
         for cell in cells
         if (person, cell) in spoken
-    ]
+    ]  # fmt: skip
     why = await office.registry.keys.open(row.rules.subject, row.why, WHY)
     base = _base(office.law, row, spoken, grants, cells, now, person)
     return {**base, "why": why, "text": shown, "mine": mine, **await _beside(conn, office, actor, row)}

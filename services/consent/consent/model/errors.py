@@ -324,3 +324,17 @@ class FactPeriodInvalid(RuleBroken):
 
     slug = "fact-period-invalid"
     title = "What is recorded must end after it begins."
+
+
+class NothingToRenew(RuleBroken):
+    """Nothing of the request is in force, so that there is nothing to go on with."""
+
+    slug = "nothing-to-renew"
+    title = "Nothing of this request is in force. Ask anew instead."
+
+
+class AlreadyRenewed(RuleBroken):
+    """Another request follows this one already."""
+
+    slug = "already-renewed"
+    title = "This request has been renewed. Take the renewal back before you make another."

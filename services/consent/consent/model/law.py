@@ -150,6 +150,10 @@ class Law:
         """The local date at a moment."""
         return moment.astimezone(self.zone).date()
 
+    def day_of_epoch(self, epoch: int) -> date:
+        """The local date at epoch seconds."""
+        return datetime.fromtimestamp(epoch, self.zone).date()
+
     def starts(self, day: date) -> int:
         """Epoch seconds at which a day begins where the municipality is."""
         return _begins(self.zone, day)
@@ -164,6 +168,8 @@ class Answerers:
     """Who decides now, who is asked besides and who is heard, and from which day on others decide (None: never).
 
     row: which row says so; None: no row fits, and the strict default counts. strict: was something added to the row?
+    since: of each party that decides, the day since which its say has not grown: before it somebody else had to agree
+    who need not any more, or the party did not decide at all (date.min: always as now).
     """
 
     needs: frozenset[Party]
@@ -172,6 +178,7 @@ class Answerers:
     until: date | None
     row: AnswerRow | None
     strict: bool
+    since: Mapping[Party, date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +243,28 @@ def _answerers(law: Law, category: Category, born: date, on: date, facts: Facts)
     later = (day for day in _edges(law, born, facts) if day > on)
     until = next((day for day in later if _deciding(law, category, born, day, facts)[:2] != today[:2]), None)
     needs, _, row = today
+    since = _since(law, category, born, on, facts, needs)
     nobody: frozenset[Party] = frozenset()
     if row is None:
-        return Answerers(needs, nobody, nobody, until, None, strict=True)
-    return Answerers(needs, row.asks, row.hears, until, row, strict=needs != row.needs)
+        return Answerers(needs, nobody, nobody, until, None, strict=True, since=since)
+    return Answerers(needs, row.asks, row.hears, until, row, strict=needs != row.needs, since=since)
+
+
+def _since(
+    law: Law, category: Category, born: date, on: date, facts: Facts, needs: frozenset[Party]
+) -> dict[Party, date]:
+    """The last day on which the say of each of these parties grew, going back from today."""
+    found: dict[Party, date] = {}
+    after = needs
+    for day in reversed([day for day in _edges(law, born, facts) if day <= on]):
+        before = _deciding(law, category, born, day - timedelta(days=1), facts)[0]
+        for party in needs - found.keys():
+            if party not in before or before - after:
+                found[party] = day
+        if len(found) == len(needs):
+            break
+        after = before
+    return {party: found.get(party, date.min) for party in needs}
 
 
 def _deciding(
@@ -313,6 +338,11 @@ def _seen(law: Law, who: Who, category: Category, born: date, on: date, now: Sit
             found = next((row for row in valid if row.reach.covers(born, on)), None)
             return found if found is not None and found.actions and found.source.verified() else None
     return None
+
+
+def next_turn(law: Law, born: date, on: date, facts: Facts = ()) -> date | None:
+    """The next day on which who decides, is asked or sees can become another; None: never."""
+    return next((day for day in _edges(law, born, facts) if day > on), None)
 
 
 def _edges(law: Law, born: date, facts: Iterable[Fact]) -> list[date]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from consent.model.errors import AnswersContradict, AskerUnclear, PeriodInvalid
@@ -12,6 +12,8 @@ from consent.model.law import Answerers, Category, Law, answerers
 State = Literal["waiting", "answered", "pending", "in-force", "expired", "taken-back"]
 Said = Literal["yes", "no"]
 Capacity = Literal["subject", "guardian", "representative"]
+WaitedFor = Literal["subject", "guardians", "representatives", "nobody"]
+"""Whose answer is missing; nobody: whose it would be is not known yet."""
 
 
 class Cell(NamedTuple):
@@ -106,6 +108,41 @@ def visible(law: Law, request: Asked, person: str, sees: frozenset[str], on: dat
     return sorted(cell for cell in request.cells if cell.category in sees or person in needed(law, request, cell, on))
 
 
+def counts(law: Law, request: Asked, person: str, cell: Cell, at: datetime, on: date) -> bool:
+    """Does a yes that was said at this time still count on this day?
+
+    Not where its giver has more say now than then: who takes over a decision is asked anew. (With a yes that was good
+    only together with somebody else's, nobody has agreed alone.)
+    """
+    return law.day_of(at) >= _say_since(law, request, person, cell, on)
+
+
+def _say_since(law: Law, request: Asked, person: str, cell: Cell, on: date) -> date:
+    """The last day on which this person's say about the cell grew."""
+    who = _who(law, request, cell, on)
+    grown = [day for party, day in who.since.items() if person in _people(request, frozenset({party}), on)]
+    return max(grown, default=date.min)
+
+
+def opened_again(
+    law: Law, request: Asked, given: Mapping[tuple[str, Cell], datetime], answers: Answers, on: date
+) -> date | None:
+    """The day since which the request waits again: others decide some cell than did when it was answered.
+
+    given: when each person spoke last. None: nobody who had answered is waited for, or asked besides.
+    """
+    cells = {cell for _, cell in given}
+    turned = [
+        since
+        for cell in cells
+        for person in needed(law, request, cell, on)
+        if (person, cell) not in answers
+        and (since := _say_since(law, request, person, cell, on)) != date.min
+        and any(where == cell and law.day_of(at) < since for (_, where), at in given.items())
+    ]
+    return max(turned, default=None)
+
+
 def in_force(law: Law, request: Asked, answers: Answers, on: date) -> dict[Cell, int]:
     """Each cell that all who are needed said yes to, with the epoch second at which it ends.
 
@@ -129,6 +166,19 @@ def waits_for(law: Law, request: Asked, cells: Iterable[Cell], answers: Answers,
     return frozenset(
         person for cell in cells for person in needed(law, request, cell, on) if (person, cell) not in answers
     )
+
+
+def waited_for(law: Law, request: Asked, cells: Iterable[Cell], answers: Answers, on: date) -> list[WaitedFor]:
+    """As waits_for, by kind, with whether there is a cell that nobody can answer yet."""
+    found: set[WaitedFor] = set()
+    for cell in cells:
+        for party in _who(law, request, cell, on).needs:
+            people = _people(request, frozenset({party}), on)
+            if not people:
+                found.add("nobody")
+            elif any((person, cell) not in answers for person in people):
+                found.add(party)
+    return sorted(found)
 
 
 def state_of_request(

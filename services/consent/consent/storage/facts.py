@@ -99,7 +99,7 @@ async def raise_all(
     """The next version of each of these subjects, with its pending change (without the version)."""
     raised = (
         update(subject).where(subject.c.id == ids(subjects))
-        .values(version=subject.c.version + 1, law_generation=generation_)
+        .values(version=subject.c.version + 1, law_generation=generation_, due=0)
         .returning(subject.c.id, subject.c.version)
     )  # fmt: skip
     versions = {row.id: row.version for row in await conn.execute(raised)}

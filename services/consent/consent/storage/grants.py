@@ -16,7 +16,10 @@ from consent.storage.tables import answer, change, grants, narrowing
 
 @dataclass(frozen=True, slots=True)
 class GrantRow:
-    """A grant as stored. `begun` and `over`: is the change that began or ended it confirmed?"""
+    """A grant as stored. `begun` and `over`: is the change that began or ended it confirmed?
+
+    told: how many days before its end it was last said that it ends soon.
+    """
 
     id: str
     request: str
@@ -25,6 +28,7 @@ class GrantRow:
     begun: bool
     ended: bool
     over: bool
+    told: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ async def grants_about(conn: AsyncConnection, subjects: Iterable[str], now: int)
 
 _TERMS = (
     "id", "subject", "request", "recipient", "categories", "actions", "purpose", "begins", "ends", "back", "excluded",
-    "ended",
+    "ended", "told",
 )  # fmt: skip
 """Of a grant, without who gave it."""
 
@@ -80,7 +84,28 @@ def _grant(row: Any) -> GrantRow:
     terms = Terms(
         row.recipient, tuple(row.categories), tuple(row.actions), row.purpose, row.ends, row.back, tuple(row.excluded)
     )
-    return GrantRow(row.id, row.request, terms, row.begins, row.begun, row.ended is not None, bool(row.over))
+    return GrantRow(row.id, row.request, terms, row.begins, row.begun, row.ended is not None, bool(row.over), row.told)
+
+
+async def grants_over(conn: AsyncConnection, subjects: Iterable[str], now: int) -> dict[str, list[str]]:
+    """Grants whose time is over and that no change has ended, by subject."""
+    query = select(grants.c.subject, grants.c.id).where(
+        grants.c.subject == among(subjects), grants.c.ended.is_(None), grants.c.ends <= now
+    )
+    found: dict[str, list[str]] = {}
+    for row in await conn.execute(query.order_by(grants.c.id)):
+        found.setdefault(row.subject, []).append(row.id)
+    return found
+
+
+async def note_told(conn: AsyncConnection, marks: Mapping[str, int]) -> None:
+    """Of each of these grants it was said so many days before its end that it ends soon."""
+    if marks:
+        query = (
+            "UPDATE grants SET told = said.mark FROM unnest(CAST(:ids AS uuid[]), CAST(:marks AS smallint[]))"
+            " AS said(id, mark) WHERE grants.id = said.id"
+        )
+        await conn.execute(text(query), {"ids": list(marks), "marks": list(marks.values())})
 
 
 async def grants_known_to(conn: AsyncConnection, subject: str, person: str | None) -> dict[str, frozenset[str]]:

@@ -87,6 +87,25 @@ async def lock_subject(conn: AsyncConnection, id_: str) -> SubjectRow | None:
     return await subject_row(conn, id_)
 
 
+async def lock_due(conn: AsyncConnection, now: int, limit: int) -> dict[str, date | None]:
+    """The next subjects for which time brings something, locked, each with the day up to which that was done.
+
+    Whoever is being changed is left out: that change makes it due again.
+    """
+    query = select(subject.c.id, subject.c.as_of).where(subject.c.due <= now).order_by(subject.c.due).limit(limit)
+    found = await conn.execute(query.with_for_update(skip_locked=True))
+    return {row.id: row.as_of for row in found}
+
+
+async def set_due(conn: AsyncConnection, due: Mapping[str, int | None], as_of: date) -> None:
+    """When time brings the next thing for each of these subjects (epoch seconds), and up to which day it was done."""
+    query = (
+        "UPDATE subject SET due = next.due, as_of = :as_of FROM unnest(CAST(:ids AS uuid[]), CAST(:due AS bigint[]))"
+        " AS next(id, due) WHERE subject.id = next.id"
+    )
+    await conn.execute(text(query), {"ids": list(due), "due": list(due.values()), "as_of": as_of})
+
+
 async def subject_row(conn: AsyncConnection, id_: str) -> SubjectRow | None:
     """The subject, not locked."""
     return (await subject_rows(conn, [id_])).get(id_)
@@ -101,7 +120,7 @@ async def subject_rows(conn: AsyncConnection, subjects: Iterable[str]) -> dict[s
 
 async def raise_version(conn: AsyncConnection, id_: str) -> int:
     """The subject's next version; the caller holds the row's lock, or takes it here."""
-    raised = update(subject).where(subject.c.id == id_).values(version=subject.c.version + 1)
+    raised = update(subject).where(subject.c.id == id_).values(version=subject.c.version + 1, due=0)
     return int((await conn.execute(raised.returning(subject.c.version))).scalar_one())
 
 

@@ -23,7 +23,7 @@ from consent.storage.tables_otherwise import given_otherwise
 class RequestRow:
     """A request as stored: what the rules need, and the rest. `why` is sealed; `confirmed`: is its own change?
 
-    taken_back: by whoever asked; then nobody's answer makes a grant any more.
+    taken_back: by whoever asked; then nobody's answer makes a grant any more. renews: the request that it follows.
     """
 
     rules: Asked
@@ -35,6 +35,7 @@ class RequestRow:
     confirmed: bool
     controllers: Mapping[Cell, str | None]
     taken_back: bool = False
+    renews: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,19 @@ def _request(row: Any, known: _Known) -> RequestRow:
     controllers = {cell: controller for cell, (_, controller) in known.cells.items()}
     return RequestRow(
         rules, row.asker, row.level, row.why, row.until, row.created_at, row.confirmed, controllers,
-        row.taken_back_at is not None,
+        row.taken_back_at is not None, row.renews,
     )  # fmt: skip
 
 
 async def take_back(conn: AsyncConnection, id_: str, by: str, at: datetime) -> None:
     """The service that asked no longer asks. The caller has locked the subject."""
     await conn.execute(update(request).where(request.c.id == id_).values(taken_back_at=at, taken_back_by=by))
+
+
+async def is_renewed(conn: AsyncConnection, id_: str) -> bool:
+    """Is there a request that follows this one, and was not taken back?"""
+    query = select(request.c.id).where(request.c.renews == id_, request.c.taken_back_at.is_(None)).limit(1)
+    return (await conn.execute(query)).first() is not None
 
 
 async def subject_of_request(conn: AsyncConnection, id_: str) -> str | None:

@@ -84,9 +84,12 @@ subject = Table(
     Column("published_version", BigInteger, nullable=False, server_default="0"),
     _time("created_at"),
     Column("law_generation", BigInteger, nullable=False, server_default="0"),
+    Column("due", BigInteger, index=True, server_default="0"),
+    Column("as_of", Date),
 )  # fmt: skip
 """Whom requests are about. Whoever changes anything of a subject locks this row first and raises `version`.
-law_generation: of `leader`, when the law was last applied to this subject."""
+law_generation: of `leader`, when the law was last applied to this subject. due: when time alone brings the next thing
+(epoch seconds; 0: not known since something changed; null: never). as_of: the day up to which that has been done."""
 
 responsibility = Table(
     "responsibility", metadata,
@@ -133,6 +136,7 @@ request = Table(
     _time("created_at"),
     _time("taken_back_at", null=True),
     Column("taken_back_by", String(64)),
+    Column("renews", _id(), ForeignKey("request.id"), index=True),
 )  # fmt: skip
 
 request_cell = Table(
@@ -222,9 +226,10 @@ grants = Table(
     Column("law_version", String(32), nullable=False),
     Column("began", _id(), ForeignKey("change.id"), nullable=False),
     Column("ended", _id(), ForeignKey("change.id")),
+    Column("told", SmallInteger),
 )  # fmt: skip
 """Grants by consent, immutable but for their end. Times: epoch seconds. granted_by: person, capacity, answers, and how
-those came (manners)."""
+those came (manners). told: how many days before its end it was last said that it ends soon."""
 
 narrowing = Table(
     "narrowing", metadata,

@@ -9,6 +9,7 @@ from fastapi import Header, Request
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis.clock import Clock
 from chassis.idempotency import Once
 from chassis.permit import Signed
 from chassis.routes import route
@@ -29,6 +30,7 @@ class Parts:
     engine: AsyncEngine
     signed: Callable[..., Any]
     now: Callable[[], datetime]
+    clock: Clock
     secret: bytes
     synthetic: bool
     wait: float

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from directory.api.document import LevelIn, ToolIn
 from directory.api.fields import Slug, Strict
@@ -53,6 +53,20 @@ class LoadedOut(BaseModel):
     changed: int
     invitations: list[InvitationOut]
     ended: list[str]
+    status: Status
+
+
+class ClockIn(Strict):
+    """The moment that it is to be."""
+
+    to: Annotated[AwareDatetime, Field(strict=False)]
+
+
+class ClockOut(BaseModel):
+    """What time it is to all services. confirmed: every gateway able to answer goes by it."""
+
+    now: str
+    ahead_seconds: int
     status: Status
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import islice
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
 from chassis import permit
-from chassis.clock import lease_now
+from chassis.clock import Clock, lease_now
 from chassis.events import BadEvent, text_headers
 from chassis.health import Health
 from chassis.kafka import from_beginning, make_consumer, partitions_of
@@ -27,6 +28,7 @@ from gateway.messages import STATE as SUBJECTS
 from gateway.model.facts import Facts
 from gateway.model.lease import Lease
 
+CLOCK = "clock:business"
 _HEARTBEAT_SECONDS = 0.5
 _ASK_SECONDS = 1.0
 _SLICE = 500  # records applied between two looks at the event loop: about five milliseconds
@@ -43,8 +45,9 @@ class Projection:
     """Facts and lease of one gateway process. `facts` and `lease` are read by the door in the same event loop."""
 
     def __init__(
-        self, settings: Settings, consent_urls: list[str], consent_key: bytes, health: Health, wall: Callable[[], float]
-    ) -> None:
+        self, settings: Settings, consent_urls: list[str], consent_key: bytes, health: Health, clock: Clock,
+        wall: Callable[[], float],
+    ) -> None:  # fmt: skip
         self.facts = Facts()
         self.lease = Lease(uuid4().hex)
         _incarnation.labels(self.lease.incarnation).set(1)
@@ -53,7 +56,7 @@ class Projection:
         self._leader = consent_urls[0]
         self._key = OctKey.import_key(consent_key)
         self._health = health
-        self._wall = wall
+        self._clock, self._wall = clock, wall
         self._woken = asyncio.Event()
         self._frozen = False
         health.watch("lease", self._lease_trouble)
@@ -90,7 +93,10 @@ class Projection:
         _unreadable.set(self.facts.unreadable)
 
     def apply(self, topic: str, number: int, record: "ConsumerRecord[bytes, bytes]") -> None:
-        """One record, in one event-loop step: first the fact, then the position (protocol.md, GATEWAY record)."""
+        """One record, in one event-loop step: first the fact, then the position (protocol.md, GATEWAY record).
+
+        ClockFixed where production is told to move its clock: that ends the process.
+        """
         kind, version = _kind_and_version(record)
         name = f"{topic}:{number}"
         if kind == BARRIER:
@@ -101,6 +107,8 @@ class Projection:
             self.facts.apply_subject(key, version, kind, record.value)
         else:
             self.facts.apply_entity(key, version, kind, record.value)
+            if key == CLOCK:
+                self._clock.move(timedelta(seconds=self.facts.directory[key].ahead))
         self.lease.applied(name, record.offset + 1)
 
     async def keep_lease(self, session: aiohttp.ClientSession) -> None:

@@ -53,7 +53,10 @@ class SubjectState(msgspec.Struct, frozen=True, gc=False):
 
 
 class Entity(msgspec.Struct, frozen=True, gc=False):
-    """One entry of the directory: agency, service, staff, attachment, category or district."""
+    """One entry of the directory: agency, service, staff, attachment, category, district or the business clock.
+
+    ahead: of the clock, in seconds.
+    """
 
     version: int
     kind: str
@@ -67,6 +70,7 @@ class Entity(msgspec.Struct, frozen=True, gc=False):
     opaque: str | None = None
     ports: tuple[str, ...] = ()
     name: dict[str, str] | None = None
+    ahead: int = 0
 
 
 class _WireGrant(msgspec.Struct, gc=False):

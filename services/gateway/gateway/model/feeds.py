@@ -11,12 +11,13 @@ from gateway.model.facts import SYSTEM_CATEGORIES, Entity, Facts, SubjectState
 
 Decide = Callable[[Question, Facts, float], Decision]
 What = Literal["changed", "grant-began", "grant-ended"]
-Basis = Literal["grant", "asked", "asker", "answers"]
+Basis = Literal["grant", "asked", "asker", "either", "answers"]
 
 LISTEN = "listen"
 LOOKS = "looks"
 ANSWERS = "role:professional,leader"
 """Who may answer for a service what somebody asks about its looks."""
+_BASES = {"answers": ANSWERS, "either": "asked-or-asker"}
 ROUNDED_TO = timedelta(minutes=15)
 
 
@@ -24,8 +25,9 @@ ROUNDED_TO = timedelta(minutes=15)
 class About:
     """What somebody would be told of: enough to ask the decision, today and again later.
 
-    category None: the log itself, or a question about consent. at: epoch seconds of what happened, for grants that do
-    not reach back that far. grant: this very grant must be one of those that allow it.
+    basis `either`: asked, or of the service that asked. category None: the log itself, or a question about consent. at:
+    epoch seconds of what happened, for grants that do not reach back that far. grant: this very grant must be one of
+    those that allow it.
     """
 
     subject: str
@@ -108,6 +110,14 @@ def of_question(subject: str, asked: Iterable[str], facts: Facts, now: float, de
     return Effects(about, (), tuple(who for who in names if _sees(_person(who), about, facts, now, decide)))
 
 
+def of_ending(subject: str, asker: str, people: Iterable[str], facts: Facts, now: float, decide: Decide) -> Effects:
+    """What was agreed to ends soon: the people named, and the staff of the service that asked, as far as they may still
+    find the question."""
+    about = About(subject, basis="either")
+    names = [*(f"person:{person}" for person in people), *_staff(facts, frozenset({asker}))]
+    return Effects(about, (), tuple(who for who in names if _sees(_person(who), about, facts, now, decide)))
+
+
 def of_denial(subject: str, request: str, by: str, facts: Facts, now: float, decide: Decide) -> Effects:
     """Somebody said no: the staff of the service that asked, as far as the request is still there."""
     about = About(subject, basis="asker")
@@ -153,7 +163,7 @@ def _adds(actor: Actor, about: About, facts: Facts, now: float, decide: Decide) 
 
 def _allowed(action: Action, actor: Actor, about: About, facts: Facts, now: float, decide: Decide) -> bool:
     asked = action if about.basis == "grant" else "none"
-    basis = ANSWERS if about.basis == "answers" else about.basis
+    basis = _BASES.get(about.basis, about.basis)
     decision = decide(Question(actor, about.subject, asked, about.category, basis), facts, now)
     if isinstance(decision, Permit):
         return any(_fits(cell.category, cell.grant, cell.back, about) for cell in decision.cells)

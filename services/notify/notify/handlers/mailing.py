@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from chassis.clock import wall_now
 from chassis.events import new_event
 from chassis.health import Health
 from chassis.keys import SubjectKeys
@@ -128,7 +129,7 @@ class Mailing:
                 async with self._engine.begin() as conn:
                     for state, number in (await storage.counts(conn)).items():
                         _states.labels(state).set(number)
-                    await storage.sweep(conn, self._now())
+                    await storage.sweep(conn, wall_now())
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("deliveries could not be counted", extra={"error": type(error).__name__})
             await asyncio.sleep(_HOUSE_SECONDS)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis import tracing
+from chassis.clock import wall_now
 from chassis.delivery import PartFailure
 from chassis.events import Event, new_event
 from chassis.inbox import first_time
@@ -22,6 +23,7 @@ from chassis.outbox import announce
 from gateway import storage
 from gateway.messages import (
     ConsentDenied,
+    ConsentEndingSoon,
     ConsentGranted,
     ConsentRequested,
     ConsentWithdrawn,
@@ -97,6 +99,13 @@ class Feeds:
             revoke=True,
         )  # fmt: skip
 
+    async def consent_ending_soon(self, event: Event, told: ConsentEndingSoon, topics: Topics) -> None:
+        """Grants end soon: those who may do something about it are told that there is something to see."""
+        await self._once(
+            event, topics,
+            lambda now: feeds.of_ending(told.subject, told.asker, told.people, self._facts, now, self._decide),
+        )  # fmt: skip
+
     async def consent_requested(self, event: Event, told: ConsentRequested, topics: Topics) -> None:
         """Somebody is asked."""
         await self._caught_up(event, told.subject)
@@ -131,7 +140,9 @@ class Feeds:
             try:
                 async with self._engine.begin() as conn:
                     now = self._now()
-                    await storage.sweep_feeds(conn, issued_before=now - REVOCABLE, handled_before=now - _HANDLED_KEPT)
+                    await storage.sweep_feeds(
+                        conn, issued_before=now - REVOCABLE, handled_before=wall_now() - _HANDLED_KEPT
+                    )
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("the feeds' house waits", extra={"error": type(error).__name__})
             await asyncio.sleep(_HOUSE_SECONDS)
