@@ -139,10 +139,8 @@ class Feeds:
         while True:
             try:
                 async with self._engine.begin() as conn:
-                    now = self._now()
-                    await storage.sweep_feeds(
-                        conn, issued_before=now - REVOCABLE, handled_before=wall_now() - _HANDLED_KEPT
-                    )
+                    issued, handled = self._now() - REVOCABLE, wall_now() - _HANDLED_KEPT
+                    await storage.sweep_feeds(conn, issued_before=issued, handled_before=handled)
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("the feeds' house waits", extra={"error": type(error).__name__})
             await asyncio.sleep(_HOUSE_SECONDS)
