@@ -83,7 +83,6 @@ async def agreed(make_case: MakeCase, age: int, **more: Any) -> Case:
     return case
 
 
-@pytest.mark.requirement("F086")
 async def test_a_grant_that_ends_by_its_date_raises_an_event_and_leaves_the_state(make_case: MakeCase) -> None:
     case = await agreed(make_case, 15, cells=SCHOOL_ONLY, until=ahead(5))
     assert await look(case, day(5)) == []
@@ -174,7 +173,6 @@ async def test_a_fact_with_a_day_of_its_own_opens_the_request_for_those_who_answ
         assert (seen["state"], seen["waiting_for"]) == ("waiting", ["nobody"])
 
 
-@pytest.mark.requirement("F098")
 async def test_those_who_may_act_are_warned_ninety_thirty_and_seven_days_before_each_once(make_case: MakeCase) -> None:
     case = await agreed(make_case, 15, cells=SCHOOL_ONLY, until=ahead(199))
     came = [(n, await look(case, day(n))) for n in (109, 110, 111, 169, 170, 171, 192, 193, 194, 199)]

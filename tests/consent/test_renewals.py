@@ -33,7 +33,6 @@ def periods(grants: list[dict[str, Any]]) -> set[tuple[str, int]]:
     return {(one["recipient"], one["until"]) for one in grants}
 
 
-@pytest.mark.requirement("F083")
 async def test_a_renewal_is_one_call_and_the_old_runs_until_its_end_without_a_gap(
     make_case: MakeCase, settings: Settings
 ) -> None:
@@ -139,7 +138,7 @@ async def services(case: Case, who: Any, *categories: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
-@pytest.mark.requirement("F037")
+@pytest.mark.requirement("F194")
 async def test_how_many_services_take_part_is_one_look_and_removing_one_is_one_call_away(make_case: MakeCase) -> None:
     case = await agreed(make_case, 15, cells=[*CELLS, asked(SCHOOL, "school")], until=ahead(20))
     me = person(case.subject)

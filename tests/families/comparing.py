@@ -12,7 +12,7 @@ from consent.handlers.tables import LAW
 from consent.model.facts import Fact, fits
 from consent.model.law import Category, Law, LawInvalid, answerers
 from consent.model.law_file import parse
-from consent.model.requests import Asked, Cell, asked_for, in_force, needed, nobody_answers, waits_for
+from consent.model.requests import Asked, Cell, asked_for, counts, in_force, needed, nobody_answers, waits_for
 from consent.model.state import Known, by_law, seen_today
 from tests.families.reading import Family, RawFact, Reading, Table, Thing, days_from, turning_days
 
@@ -200,12 +200,26 @@ def _answers(
             yield f"on {on} other people answer about {thing}"
         if nobody_answers(law, request, (cell,), on) != any(not reading.people(one, party, on) for party in now):
             yield f"on {on} it is not the same whether anybody can answer about {thing}"
+        yield from _stands(rng, here, one, request, cell, on)
         if (cell in given) != reading.agreed(one, thing, on, lambda who, cell=cell: said.get((who, cell))):  # type: ignore[misc]
             yield f"on {on} it is not the same whether all have agreed to {thing}"
         if cell in given:
             yield from _end(here, one, thing, on, given[cell], last, turning)
     if waits_for(law, request, things, said, on) != waiting:
         yield f"on {on} it waits for others"
+
+
+def _stands(rng: random.Random, here: World, one: Family, request: Asked, cell: Cell, on: date) -> Iterator[str]:
+    """Whether a yes of an earlier day still counts."""
+    thing = next(thing for thing in THINGS if thing.category == cell.category)
+    thing = Thing(thing.category, thing.special, request.cells[cell].sector)
+    for person in (CHILD, MOTHER, CARER):
+        said = max(one.born, on - timedelta(days=rng.choice((0, 1, rng.randrange(4_000)))))
+        at = datetime.combine(said, time(12), here.law.zone)
+        if said <= on and counts(here.law, request, person, cell, at, on) != here.reading.stands(
+            one, thing, person, said, on
+        ):
+            yield f"on {on} it is not the same whether {person}'s yes of {said} about {thing} still counts"
 
 
 def _end(

@@ -89,6 +89,18 @@ class Reading:
                 return False
         return True
 
+    def stands(self, family: Family, thing: Thing, person: str, said: date, day: date) -> bool:
+        """Does a yes of that day count on this one? Each day between is read: on none of them may a party that the
+        person belongs to today have come to decide, or have lost another that had to agree as well."""
+        mine = {p for p in self.deciders(family, thing, day) if person in self.people(family, p, day)}
+        turning = sorted(turn for turn in turning_days(self.table, family) if said < turn <= day)
+        for turn in turning:
+            before = set(self.deciders(family, thing, turn - timedelta(days=1)))
+            after = set(self.deciders(family, thing, turn))
+            if any(party in after and (party not in before or before - after) for party in mine):
+                return False
+        return True
+
     def seen(self, family: Family, thing: Thing, day: date) -> set[tuple[str, str]]:
         """Who sees this by law on this day, and may do what: person and action."""
         found = set()

@@ -14,6 +14,7 @@ from gateway.model.feeds import (
     of_asked_service,
     of_change,
     of_denial,
+    of_ending,
     of_grant,
     of_question,
     of_service_answer,
@@ -183,6 +184,22 @@ def test_a_service_that_is_asked_about_a_look_tells_those_of_its_staff_who_may_a
     assert may_still(f"staff:{OFFICER}", again.about, world.facts, NOW, decide)
 
 
+def test_what_ends_soon_is_told_to_those_who_are_asked_and_to_the_staff_who_asked(world: World) -> None:
+    world.state(requests=asks("r1", YOUTH))
+    asker = world.facts.subjects[YOUTH].requests[0].asker
+    staff = {f"staff:{one.id}" for one in world.facts.entities("staff") if asker.removeprefix("service:") in one.services}
+    assert staff
+    found = of_ending(YOUTH, asker, [YOUTH, GUARDIAN], world.facts, NOW, decide)
+    assert (found.pointers, set(found.recipients)) == ((), {f"person:{YOUTH}", *staff})
+    for who in found.recipients:
+        assert may_still(who, found.about, world.facts, NOW, decide)
+    assert not may_still(f"person:{GUARDIAN}", found.about, world.facts, NOW, decide)
+    other = of_ending(YOUTH, "service:patrol", [], world.facts, NOW, decide)
+    assert other.recipients == (), "a service that did not ask is not told"
+    world.state()
+    assert not may_still(f"person:{YOUTH}", found.about, world.facts, NOW, decide)
+
+
 def test_who_asked_about_a_look_is_told_of_the_answer_while_they_may_see_looks(world: World) -> None:
     world.state(grant(f"person:{GUARDIAN}", "looks", kind="parental"))
     found = of_service_answer(YOUTH, GUARDIAN, world.facts, NOW, decide)
@@ -213,6 +230,7 @@ def test_everything_goes_through_the_decision_that_is_given(world: World) -> Non
         of_grant(YOUTH, "g", "service:school", facts, NOW, never),
         of_question(YOUTH, [YOUTH], facts, NOW, never),
         of_denial(YOUTH, "r1", "person:x", facts, NOW, never),
+        of_ending(YOUTH, "service:school", [YOUTH], facts, NOW, never),
         of_asked_service(YOUTH, "service:school", facts, NOW, never),
         of_service_answer(YOUTH, YOUTH, facts, NOW, never),
     ):

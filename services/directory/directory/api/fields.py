@@ -1,10 +1,10 @@
 """The types of single fields that shapes are made of: ids, days, texts and their lengths."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 
 def _day(value: object) -> object:
@@ -13,6 +13,13 @@ def _day(value: object) -> object:
     return date.fromisoformat(value)
 
 
+def _moment(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("not a moment like 2026-01-31T12:00:00Z")
+    return datetime.fromisoformat(value)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Day = Annotated[date, BeforeValidator(_day)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$")]
 StaffId = Annotated[

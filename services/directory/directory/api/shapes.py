@@ -3,10 +3,10 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from directory.api.document import LevelIn, ToolIn
-from directory.api.fields import Slug, Strict
+from directory.api.fields import Moment, Slug, Strict
 
 
 class PublicKeyIn(Strict):
@@ -59,7 +59,7 @@ class LoadedOut(BaseModel):
 class ClockIn(Strict):
     """The moment that it is to be."""
 
-    to: Annotated[AwareDatetime, Field(strict=False)]
+    to: Moment
 
 
 class ClockOut(BaseModel):
