@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis import events, tracing
-from chassis.clock import from_rfc3339
+from chassis.clock import from_rfc3339, wall_now
 from chassis.health import Health
 from chassis.kafka import make_producer
 from chassis.kafka import stop as stop_producer
@@ -145,7 +145,8 @@ async def _publish(producer: AIOKafkaProducer, rows: list[asyncpg.Record]) -> No
     for row in rows:
         headers = events.stored_headers(row["headers"])
         # The event's own time, not the moment of sending: two agencies could join their feeds by exact times.
-        happened = int(from_rfc3339(headers["ce_time"]).timestamp() * 1_000)
+        # Never ahead of the wall clock: where the business clock was moved a broker would refuse the record for ever.
+        happened = int(min(from_rfc3339(headers["ce_time"]), wall_now()).timestamp() * 1_000)
         with tracing.publishing(headers, row["type"]) as carried:
             sent.append(
                 await producer.send(
