@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import events, idempotency, inbox, outbox
+from chassis.clock import rfc3339
 from chassis.health import Health
 from chassis.idempotency import Earlier, Once
 from chassis.keys import KeyGone, SubjectKeys
@@ -170,6 +172,27 @@ async def test_facts_and_events_commit_together_and_leave_in_order(
     for key in {key for key, _, _ in found}:
         numbers = [n for k, n, _ in found if k == key]
         assert numbers == sorted(numbers)
+
+
+async def test_an_event_from_after_today_is_stamped_with_the_moment_it_is_sent(
+    database: tuple[str, AsyncEngine], kafka: Kafka
+) -> None:
+    url, engine = database
+    topic = kafka.fresh_topic(1)
+    later = replace(event(1), time=datetime.now(UTC) + timedelta(days=900))
+    async with engine.begin() as conn:
+        await outbox.announce(conn, OUTBOX, topic, later)
+    relay = asyncio.create_task(outbox.Relay(settings(url, kafka), Health()).run())
+    consumer = AIOKafkaConsumer(topic, **kafka.options, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(20):
+            record = await consumer.getone()
+    finally:
+        await consumer.stop()
+        await stop(relay)
+    assert abs(record.timestamp / 1_000 - time.time()) < 60
+    assert dict(record.headers)["ce_time"].decode() == rfc3339(later.time)
 
 
 async def test_a_relay_that_is_cut_off_repeats_with_the_same_id_and_loses_nothing(

@@ -144,7 +144,9 @@ async def test_the_state_says_whom_is_asked_from_the_day_on(make_case: MakeCase)
 async def test_a_leap_of_the_clock_over_many_birthdays_comes_to_the_same(
     make_case: MakeCase, settings: Settings
 ) -> None:
-    case = await agreed(make_case, 12, **turning(12, 3), cells=[*SCHOOL_ONLY, asked(SCHOOL, "health")], until=ahead(1800))
+    case = await agreed(
+        make_case, 12, **turning(12, 3), cells=[*SCHOOL_ONLY, asked(SCHOOL, "health")], until=ahead(1800)
+    )
     assert set(await look(case, day(3 + 4 * 365))) == {REQUESTED, ENDED}
     async with later(case, settings, 3 + 4 * 365) as then:
         seen = await then.seen_by(staff(NURSE))
@@ -201,7 +203,7 @@ async def test_what_was_agreed_to_for_some_days_only_is_not_announced_as_ending_
 
 
 async def test_the_warning_before_a_birthday_says_that_others_decide_and_reaches_who_takes_over(
-    make_case: MakeCase
+    make_case: MakeCase,
 ) -> None:
     case = await agreed(make_case, 15, **turning(15, 100), cells=SCHOOL_ONLY)
     await look(case, day(20))

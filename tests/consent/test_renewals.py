@@ -100,9 +100,7 @@ async def test_what_cannot_be_renewed_is_refused_and_changes_nothing(make_case: 
     assert problem(await renew(case, ahead(300), by=staff(NURSE, role="leader"))) == (403, "not-allowed")
     assert problem(await renew(case, ahead(300), by=person(case.subject))) == (403, "not-allowed")
     other = await renew(case, ahead(300), by=staff(POLICE))
-    unknown = await renew(
-        Case(case.desk, case.body, "00000000-0000-4000-8000-000000000000", case.subject), ahead(300)
-    )
+    unknown = await renew(Case(case.desk, case.body, "00000000-0000-4000-8000-000000000000", case.subject), ahead(300))
     assert problem(other) == problem(unknown) == (404, "not-found")
     assert other.content == unknown.content
     assert (await case.desk.state(case.subject))["version"] == version

@@ -95,10 +95,9 @@ async def test_production_moves_nothing_and_does_not_start_on_the_database_of_a_
     make_settings: Make, engine: AsyncEngine
 ) -> None:
     production = create_app(make_settings(mode="production"), bus=False)
-    async with production.router.lifespan_context(production):
-        async with await Door(production).admin() as admin:
-            answer = await admin.put("/clock", json=at(WEEK))
-            assert [one["what"] for one in answer.json()["errors"]] == ["clock-fixed"]
+    async with production.router.lifespan_context(production), await Door(production).admin() as admin:
+        answer = await admin.put("/clock", json=at(WEEK))
+        assert [one["what"] for one in answer.json()["errors"]] == ["clock-fixed"]
     assert await held(engine) == (0, 0)
     async with engine.begin() as conn:
         await moving.move(conn, Clock(movable=True), wall_now() + WEEK, storage.Change("x", wall_now()))

@@ -297,6 +297,23 @@ async def test_a_no_is_told_to_the_staff_who_asked(desk: Desk) -> None:
     assert found["recipient"] == f"staff:{NURSE}"
 
 
+async def test_what_ends_soon_is_told_once_to_those_who_are_asked_and_to_the_staff_who_asked(desk: Desk) -> None:
+    asks = [{"id": str(uuid4()), "asker": "service:school-health", "asked": [YOUTH], "open": True}]
+    desk.world.state(subject=desk.subject, requests=asks)
+    event = await desk.happens(
+        "consent.ending-soon.v1", CONSENT, event=(id_ := str(uuid4())), request=asks[0]["id"], days=30,
+        asker="service:school-health", people=[YOUTH, GUARDIAN], grants=[str(uuid4())], reason="period",
+    )  # fmt: skip
+    found = await desk.notices(2, {event.id})
+    assert {one["recipient"] for one in found} == {f"person:{YOUTH}", f"staff:{NURSE}"}
+    assert await desk.rows("SELECT DISTINCT basis FROM notice_issued") == [("either",)]
+    again = {"asker": "service:school-health", "people": [YOUTH, GUARDIAN]}
+    await desk.happens("consent.ending-soon.v1", CONSENT, event=id_, **again)
+    last = await desk.happens("consent.ending-soon.v1", CONSENT, **again)
+    await desk.notices(2, {last.id})
+    assert await desk.rows("SELECT count(*) FROM notice_issued") == [(4,)], "two of each event, whatever is repeated"
+
+
 async def test_a_question_about_a_look_is_told_to_the_service_and_its_answer_to_whoever_asked(desk: Desk) -> None:
     desk.world.state(grant(f"person:{YOUTH}", "looks", kind="self"), subject=desk.subject)
     id_, service = str(uuid4()), "service:school-health"

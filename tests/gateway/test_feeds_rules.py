@@ -187,7 +187,9 @@ def test_a_service_that_is_asked_about_a_look_tells_those_of_its_staff_who_may_a
 def test_what_ends_soon_is_told_to_those_who_are_asked_and_to_the_staff_who_asked(world: World) -> None:
     world.state(requests=asks("r1", YOUTH))
     asker = world.facts.subjects[YOUTH].requests[0].asker
-    staff = {f"staff:{one.id}" for one in world.facts.entities("staff") if asker.removeprefix("service:") in one.services}
+    staff = {
+        f"staff:{one.id}" for one in world.facts.entities("staff") if asker.removeprefix("service:") in one.services
+    }
     assert staff
     found = of_ending(YOUTH, asker, [YOUTH, GUARDIAN], world.facts, NOW, decide)
     assert (found.pointers, set(found.recipients)) == ((), {f"person:{YOUTH}", *staff})
