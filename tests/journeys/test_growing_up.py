@@ -198,9 +198,9 @@ class Life:
                 if self.chance.random() < likely:
                     await self.answer(who, one, "yes" if self.chance.random() < 0.9 else "no")
 
-    async def told(self) -> int:
-        """How many notices the nurse has had."""
-        return len((await self.at["nurse"].get("/me/notices?limit=100"))["items"])
+    async def told(self) -> set[str]:
+        """The newest notices that the nurse has had."""
+        return {one["id"] for one in (await self.at["nurse"].get("/me/notices?limit=100"))["items"]}
 
 
 def thing(cell: Cell) -> Thing:
@@ -337,10 +337,10 @@ async def lived(world: World, seed: int) -> None:
         assert life.compared > 100
 
 
-async def until_more(life: Life, before: int) -> None:
+async def until_more(life: Life, before: set[str]) -> None:
     """The service that asked is told that the guardians' consent ends on the birthday."""
     for _ in range(100):
-        if await life.told() > before:
+        if await life.told() - before:
             return
         await asyncio.sleep(0.1)
     raise AssertionError("the nurse was not told that it ends soon")
