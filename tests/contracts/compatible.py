@@ -1,4 +1,4 @@
-"""Which changes of a published schema would break a consumer: everything but an added optional field."""
+"""Which changes of a published schema would break a consumer: everything but an added optional field or kind."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,10 @@ _FOR_PEOPLE = frozenset({"title", "description", "examples", "$comment"})
 
 
 def breaking(old: Any, new: Any, at: str = "") -> list[str]:
-    """Where `new` differs from `old` by more than added optional fields and words for people; empty is well."""
+    """Where `new` differs from `old` by more than added optional fields and words for people; empty is well.
+
+    Where a field tells kinds apart, a kind may be added: every reader passes over the kinds that it does not read.
+    """
     return list(_breaking(old, new, at))
 
 
@@ -16,8 +19,10 @@ def _breaking(old: Any, new: Any, at: str) -> Iterator[str]:
         if "properties" in old or "properties" in new:
             yield from _fields(old, new, at)
         for name in sorted({*old, *new} - _FOR_PEOPLE - {"properties", "required"}):
-            if name == "$defs":
+            if name == "$defs" or (name == "mapping" and "propertyName" in old):
                 yield from _all_kept(old.get(name, {}), new.get(name, {}), f"{at}/{name}")
+            elif name == "oneOf" and "discriminator" in old and "discriminator" in new:
+                yield from (f"{at}/{name} has lost a kind" for one in old.get(name, ()) if one not in new.get(name, ()))
             elif name not in old:
                 yield f"{at}/{name} was added"
             elif name not in new:

@@ -31,6 +31,29 @@ def test_an_added_optional_field_and_other_words_break_nothing() -> None:
     assert breaking(OLD, new) == []
 
 
+KINDS: dict[str, Any] = {
+    "discriminator": {"propertyName": "kind", "mapping": {"a": "#/$defs/A"}}, "oneOf": [{"$ref": "#/$defs/A"}],
+    "$defs": {"A": {"type": "object", "properties": {"kind": {"const": "a"}}, "required": ["kind"]}},
+}  # fmt: skip
+
+
+def test_an_added_kind_breaks_nothing_where_a_field_tells_kinds_apart() -> None:
+    new = deepcopy(KINDS)
+    new["discriminator"]["mapping"]["b"] = "#/$defs/B"
+    new["oneOf"].append({"$ref": "#/$defs/B"})
+    new["$defs"]["B"] = {"type": "object"}
+    assert breaking(KINDS, new) == []
+    assert breaking(new, KINDS) == [
+        "/$defs/B was taken away", "/discriminator/mapping/b was taken away", "/oneOf has lost a kind"
+    ]  # fmt: skip
+    for one in (new, KINDS):
+        without = {name: value for name, value in one.items() if name != "discriminator"}
+        assert breaking(KINDS, without), "without that field another alternative breaks its readers"
+    other = deepcopy(KINDS)
+    other["discriminator"]["propertyName"] = "type"
+    assert breaking(KINDS, other) == ["/discriminator/propertyName changed"]
+
+
 def _without(new: dict[str, Any]) -> None:
     del new["properties"]["note"]
 
