@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from consent.handlers.tables import current_law
 from consent.model.ending import MARKS, Running, endings, next_mark, reason
-from consent.model.facts import Fact, Facts
+from consent.model.facts import Fact, Facts, Party
 from consent.model.grants import Terms
 from consent.model.law import Category, answerers, birthday, next_turn
 from consent.model.requests import Asked, Cell, counts, opened_again, waited_for
@@ -107,7 +107,7 @@ def test_why_it_ends() -> None:
 # -- who is asked anew ------------------------------------------------------------------------------------------------
 
 
-def say(category: Category, age: int, days: int = 0, facts: Facts = ()) -> dict[str, date]:
+def say(category: Category, age: int, days: int = 0, facts: Facts = ()) -> dict[Party, date]:
     """Since when each party has had the say that it has on this day."""
     on = birthday(BORN, age) + timedelta(days=days)
     return dict(answerers(LAW, category, BORN, on, facts).since)

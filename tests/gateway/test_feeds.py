@@ -307,7 +307,7 @@ async def test_what_ends_soon_is_told_once_to_those_who_are_asked_and_to_the_sta
     found = await desk.notices(2, {event.id})
     assert {one["recipient"] for one in found} == {f"person:{YOUTH}", f"staff:{NURSE}"}
     assert await desk.rows("SELECT DISTINCT basis FROM notice_issued") == [("either",)]
-    again = {"asker": "service:school-health", "people": [YOUTH, GUARDIAN]}
+    again: dict[str, Any] = {"asker": "service:school-health", "people": [YOUTH, GUARDIAN]}
     await desk.happens("consent.ending-soon.v1", CONSENT, event=id_, **again)
     last = await desk.happens("consent.ending-soon.v1", CONSENT, **again)
     await desk.notices(2, {last.id})
