@@ -19,21 +19,25 @@ def _breaking(old: Any, new: Any, at: str) -> Iterator[str]:
         if "properties" in old or "properties" in new:
             yield from _fields(old, new, at)
         for name in sorted({*old, *new} - _FOR_PEOPLE - {"properties", "required"}):
-            if name == "$defs" or (name == "mapping" and "propertyName" in old):
-                yield from _all_kept(old.get(name, {}), new.get(name, {}), f"{at}/{name}")
-            elif name == "oneOf" and "discriminator" in old and "discriminator" in new:
-                yield from (f"{at}/{name} has lost a kind" for one in old.get(name, ()) if one not in new.get(name, ()))
-            elif name not in old:
-                yield f"{at}/{name} was added"
-            elif name not in new:
-                yield f"{at}/{name} was taken away"
-            else:
-                yield from _breaking(old[name], new[name], f"{at}/{name}")
+            yield from _member(old, new, name, f"{at}/{name}")
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for number, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from _breaking(before, after, f"{at}/{number}")
     elif old != new or type(old) is not type(new):
         yield f"{at} changed"
+
+
+def _member(old: dict[str, Any], new: dict[str, Any], name: str, at: str) -> Iterator[str]:
+    if name == "$defs" or (name == "mapping" and "propertyName" in old):
+        yield from _all_kept(old.get(name, {}), new.get(name, {}), at)
+    elif name == "oneOf" and "discriminator" in old and "discriminator" in new:
+        yield from (f"{at} has lost a kind" for one in old.get(name, ()) if one not in new.get(name, ()))
+    elif name not in old:
+        yield f"{at} was added"
+    elif name not in new:
+        yield f"{at} was taken away"
+    else:
+        yield from _breaking(old[name], new[name], at)
 
 
 def _fields(old: dict[str, Any], new: dict[str, Any], at: str) -> Iterator[str]:
