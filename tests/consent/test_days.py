@@ -197,6 +197,15 @@ async def test_after_a_leap_only_the_nearest_warning_comes(make_case: MakeCase) 
     assert await look(case, day(196)) == []
 
 
+async def test_whatever_changes_after_a_warning_does_not_repeat_it(make_case: MakeCase) -> None:
+    case = await agreed(make_case, 15, cells=SCHOOL_ONLY, until=ahead(199))
+    assert await look(case, day(110)) == [WARNED]
+    async with case.desk.engine.begin() as conn:
+        await storage.raise_version(conn, case.subject)
+    assert await due(case) == 0
+    assert await look(case, day(112)) == []
+
+
 async def test_what_was_agreed_to_for_some_days_only_is_not_announced_as_ending_at_once(make_case: MakeCase) -> None:
     case = await (await make_case(15, cells=SCHOOL_ONLY, until=ahead(5))).everybody_agrees()
     assert await look(case, datetime.now(UTC)) == []

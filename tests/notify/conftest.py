@@ -26,7 +26,7 @@ from chassis.keys import SubjectKeys
 from chassis.storage import make_engine, migrate
 from notify.app import create_app
 from notify.handlers import Mailing, SmtpMailer
-from notify.messages import NOTICE_DUE, NOTICE_REVOKED, NOTICES, TOPIC
+from notify.messages import DIRECTORY, NOTICE_DUE, NOTICE_REVOKED, NOTICES, TOPIC
 from notify.settings import Settings
 from notify.subscribers import GROUP
 from tests.bus import Bus, open_bus, until
@@ -152,6 +152,7 @@ async def running(kafka: Kafka, box: Mailbox, make_settings: Callable[..., Setti
     async with open_bus(kafka, settings.database_url.get_secret_value()) as bus:
         for topic in (NOTICES, TOPIC):
             await bus.real_topic(topic)
+        await bus.real_topic(DIRECTORY, 1)
         since = await bus.ends(TOPIC)
         app = create_app(settings)
         transport = httpx.ASGITransport(app)
