@@ -115,7 +115,7 @@ class ConsentWithdrawn(Published):
 
     model_config = _example(
         grant=_GRANT, subject=_SUBJECT, recipient="service:police", categories=["school"], version=5, change=_CHANGE,
-        manner="oral",
+        manner="oral", reason="said",
     )  # fmt: skip
 
     grant: Id
