@@ -17,7 +17,7 @@ from chassis.clock import rfc3339
 from chassis.storage import make_engine
 from consent import messages, subscribers
 from consent.app import create_app
-from consent.handlers import directory, leader
+from consent.handlers import directory, leader, publishing
 from consent.subscribers import DirectoryFeed, LedgerFeed
 from tests.bus import Bus, open_bus
 from tests.consent.callers import NURSE, POLICE, Case, Desk, a_request, entries, person, settings_for, staff
@@ -41,7 +41,8 @@ async def service(kafka: Kafka, postgres: Postgres, monkeypatch: pytest.MonkeyPa
     async with open_bus(kafka, content) as bus:
         topics = {name: bus.topic(f"consent-{name}", 2) for name in ("state", "events", "access", "logs")}
         topics |= {name: bus.topic(f"consent-{name}", 1) for name in ("directory", "checkpoints")}
-        monkeypatch.setattr(leader, "SUBJECTS", topics["state"])
+        for module in (leader, publishing):
+            monkeypatch.setattr(module, "SUBJECTS", topics["state"])
         monkeypatch.setattr(leader, "EVENTS", topics["events"])
         monkeypatch.setattr(leader, "DIRECTORY", topics["directory"])
         monkeypatch.setattr(messages, "EVENTS", topics["events"])

@@ -1,4 +1,4 @@
-"""The one leader among the replicas of `consent`: publishes state, grants leases, confirms. Shell of `Horizon`."""
+"""The one leader among the replicas of `consent`: takes over, grants leases, confirms. Shell of `Horizon`."""
 
 import asyncio
 import contextlib
@@ -25,23 +25,21 @@ from chassis.lifespan import woken
 from chassis.outbox import announce
 from chassis.storage import raw_connection
 from consent import storage
-from consent.handlers import applying, changes, days, state
+from consent.handlers import applying, changes, days
+from consent.handlers.publishing import DEADLINE, SUBJECTS, Publishing, TopicIsNewer
 from consent.model.horizon import LEASE_SECONDS, Horizon, Pending, Topics
 from consent.model.law import Law
 from consent.settings import Settings
 
-SUBJECTS = "consent.state.v1"
 DIRECTORY = "directory.state.v1"
 EVENTS = "consent.events.v1"
 BARRIER = "consent.barrier.v1"
 BARRIER_KEY = b"!barrier"
 _LOCK = 7_264_010
-_BATCH = 200
 _SLICE = 250
 _AHEAD = 1_000
 _TICK = 0.5
 _SOON = 0.02
-_DEADLINE = 8.0
 _WAITED_OUT = (
     OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, KafkaError,
     SQLAlchemyError,
@@ -52,15 +50,10 @@ _leads = Gauge("samlogg_leader", "1 while this replica leads")
 _epoch = Gauge("samlogg_leader_epoch", "Epoch of this replica's leadership")
 _live = Gauge("samlogg_leases_live", "Gateways that may answer now")
 _horizon_lag = Gauge("samlogg_horizon_lag", "State records that the slowest gateway able to answer has not passed")
-_unconfirmed = Gauge("samlogg_changes_unconfirmed", "Changes that are published or waiting and not confirmed")
 
 
 class Lost(Exception):
     """This replica no longer leads, or must not."""
-
-
-class TopicIsNewer(Lost):
-    """The state topic holds what the database does not: a restored database must not confirm anything."""
 
 
 class Leader:
@@ -72,8 +65,7 @@ class Leader:
         self._topics = Topics()
         self._partitions: list[TopicPartition] = []
         self._horizon: Horizon | None = None
-        self._pending: list[Pending] = []
-        self._published: dict[str, int] = {}
+        self._publishing: Publishing | None = None
         self._changed, self._moved = asyncio.Event(), asyncio.Event()
         self._check_lock = asyncio.Lock()
         self._asked = self._answered = 0
@@ -118,7 +110,7 @@ class Leader:
         while True:
             try:
                 await self._lead()
-            except* (*_WAITED_OUT, Lost) as group:
+            except* (*_WAITED_OUT, Lost, TopicIsNewer) as group:
                 reason = type(_first(group)).__name__
                 self._health.trouble("leader", reason)
                 _log.warning("not leading", extra={"error": reason})
@@ -141,15 +133,15 @@ class Leader:
             await listening.add_listener("consent_changed", lambda *_: self._changed.set())
             producer = make_producer(self._settings, transactional_id="consent-state")
             opened.push_async_callback(stop_producer, producer)
-            horizon = await self._take(conn, producer)
+            horizon, publishing = await self._take(conn, producer)
             self._lock_conn = conn  # from here on heartbeats are answered
             _leads.set(1)
             _epoch.set(horizon.epoch)
             self._health.fine("leader")
             _log.info("leading", extra={"epoch": horizon.epoch})
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._publish_changes(producer, horizon))
-                group.create_task(self._confirm_changes(horizon))
+                group.create_task(publishing.run(horizon, self._changed, self._moved))
+                group.create_task(self._confirm_changes(horizon, publishing))
                 group.create_task(self._go_through(horizon))
                 group.create_task(self._keep_lock())
 
@@ -162,7 +154,9 @@ class Leader:
     def _step_down(self) -> None:
         self._horizon, self._lock_conn = None, None
 
-    async def _take(self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer) -> Horizon:
+    async def _take(
+        self, conn: "asyncpg.Connection[asyncpg.Record]", producer: AIOKafkaProducer
+    ) -> tuple[Horizon, Publishing]:
         """Take over: epoch, fence the old producer, a barrier in every partition, then compare topic and database."""
         row = await conn.fetchrow(
             "UPDATE leader SET epoch = epoch + 1, lease_max = greatest(lease_max, $1), address = $2"
@@ -173,9 +167,9 @@ class Leader:
         taken = lease_now()  # after the database answered
         names = [f"{found.topic}:{found.partition}" for found in self._partitions]
         horizon = Horizon(row["epoch"], taken, row["lease_max"] if row["epoch"] > 1 else 0.0, names, self._topics)
-        self._pending, self._published = [], {}
+        publishing = self._publishing = Publishing(self._engine, self._law, self._clock, self._topics, producer)
         # Starting fences whoever led before: only then is the database read.
-        async with asyncio.timeout(_DEADLINE):
+        async with asyncio.timeout(DEADLINE):
             await _while_awake(conn, producer.start())
         self._horizon = horizon
         await _while_awake(conn, self._write_barriers(producer, horizon))
@@ -183,8 +177,8 @@ class Leader:
             self._moved.clear()
             await _while_awake(conn, woken(self._moved, _TICK))
         await _while_awake(conn, self._adopt_law(horizon))
-        await _while_awake(conn, self._publish_again(producer))
-        return horizon
+        await _while_awake(conn, publishing.again())
+        return horizon, publishing
 
     async def _adopt_law(self, horizon: Horizon) -> None:
         """A law table that is new to this installation yields something new for every subject."""
@@ -218,7 +212,7 @@ class Leader:
                 await asyncio.sleep(_TICK if lawful else _SOON)
 
     async def _write_barriers(self, producer: AIOKafkaProducer, horizon: Horizon) -> None:
-        async with asyncio.timeout(_DEADLINE), producer.transaction():
+        async with asyncio.timeout(DEADLINE), producer.transaction():
             for found in self._partitions:
                 event = events.new_event("consent", BARRIER, "!barrier", {"epoch": horizon.epoch}, self._clock.now())
                 place = await producer.send_and_wait(
@@ -226,74 +220,17 @@ class Leader:
                 )
                 horizon.wrote(f"{found.topic}:{found.partition}", place.offset)
 
-    async def _publish_again(self, producer: AIOKafkaProducer) -> None:
-        """Subjects whose last record is older than the database; a topic that is newer stops everything."""
-        async with self._engine.connect() as conn:
-            rows = (await conn.execute(text("SELECT id::text, version FROM subject"))).all()
-        database: dict[str, int] = {row[0]: row[1] for row in rows}
-        if self._topics.ahead(database):
-            raise TopicIsNewer
-        behind = self._topics.behind(database)
-        for start in range(0, len(behind), _BATCH):
-            await self._publish(producer, behind[start : start + _BATCH])
-
-    async def _publish_changes(self, producer: AIOKafkaProducer, horizon: Horizon) -> None:
-        """Publish every subject with a pending change whose version is not on its way yet, some at a time.
-
-        What people have said goes before what law and time yield: a withdrawal never waits for ten thousand.
-        """
-        while True:
-            self._changed.clear()
-            behind = await self._behind()
-            if behind:
-                await self._publish(producer, behind[:_BATCH])
-            self._moved.set()
-            horizon.forget([], lease_now())
-            if len(behind) <= _BATCH:
-                await woken(self._changed, _TICK)
-
-    async def _behind(self) -> list[str]:
-        """Whom to publish, in which order; the pending changes are those of now."""
-        async with self._engine.connect() as conn:
-            rows = await conn.execute(
-                text(
-                    "SELECT id::text, subject::text, version, kind FROM change WHERE state = 'pending' ORDER BY version"
-                )
-            )
-            found = [(Pending(*row[:3]), row.kind) for row in rows]
-        self._pending = [change for change, _ in found]
-        _unconfirmed.set(len(found))
-        newest = {change.subject: change.version for change in self._pending}  # in the order of their versions
-        said = {change.subject for change, kind in found if kind not in (applying.KIND, days.KIND)}
-        return sorted(self._topics.behind(newest, self._published), key=lambda subject: (subject not in said, subject))
-
-    async def _publish(self, producer: AIOKafkaProducer, subjects: Sequence[str]) -> None:
-        """The state as the database has it now, whole, in one transaction; never a payload kept from before."""
-        async with self._engine.connect() as conn:
-            await conn.execution_options(isolation_level="REPEATABLE READ")
-            found = await state.states_of(conn, self._law, subjects, self._clock.now())
-        sent = []
-        async with asyncio.timeout(_DEADLINE), producer.transaction():
-            for body in found:
-                event = events.new_event(
-                    "consent", SUBJECTS, body["subject"], body, self._clock.now(), version=body["version"]
-                )
-                value, headers = events.value(event), events.headers(event)
-                sent.append(await producer.send(SUBJECTS, value, event.key.encode(), headers=headers))
-        for body, record in zip(found, sent, strict=True):
-            place = await record  # at once: the transaction is committed
-            self._topics.published(f"{SUBJECTS}:{place.partition}", place.offset, lease_now())
-            self._published[body["subject"]] = body["version"]
-
-    async def _confirm_changes(self, horizon: Horizon) -> None:
+    async def _confirm_changes(self, horizon: Horizon, publishing: Publishing) -> None:
         while True:
             await woken(self._moved, _TICK)
             self._moved.clear()
             _live.set(len(horizon.live(lease_now())))
             _horizon_lag.set(horizon.behind(lease_now()))
-            done = horizon.confirmable(self._pending, lease_now())
+            done = horizon.confirmable(publishing.pending, lease_now())
             if done:
                 await self._confirm(horizon, done)
+                publishing.confirmed(done)
+                horizon.forget(done, lease_now())
             await self._tell_directory(horizon)
 
     async def _confirm(self, horizon: Horizon, done: list[Pending]) -> None:
@@ -308,10 +245,6 @@ class Leader:
                 {"ids": [change.id for change in done]},
             )
             await changes.confirmed(conn, [dict(row) for row in rows.mappings()])
-        told = {change.id for change in done}
-        self._pending = [change for change in self._pending if change.id not in told]
-        _unconfirmed.set(len(self._pending))
-        horizon.forget(done, lease_now())
 
     async def _tell_directory(self, horizon: Horizon) -> None:
         """`directory` learns how far everybody able to answer has read its topic. The position only grows."""
@@ -381,7 +314,7 @@ class Leader:
             "epoch": horizon.epoch if horizon else None,
             "leases": {name: round(left, 2) for name, left in horizon.live(lease_now()).items()} if horizon else {},
             "positions": dict(self._topics.ends),
-            "unconfirmed": len(self._pending),
+            "unconfirmed": len(self._publishing.pending) if self._publishing else 0,
         }
 
 
