@@ -4,7 +4,7 @@ A new fact ends what does not hold under it, sight by law as well as grants, and
 is ever changed: of several facts the one recorded last counts, so that a mistake is put right by another fact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from consent.model.errors import CategoryUnknown, FactNotYours, SamePerson, Unse
 from consent.model.facts import Fact, Kind, check
 from consent.model.law import Law
 from consent.model.people import Claim, check_birth_dates, check_different
+from consent.model.requests import asked_for
 
 KIND = "law-fact"
 REFERENCE = "law_fact.reference"
@@ -62,16 +63,66 @@ async def record(
     if subject in people:
         raise SamePerson
     await changes.lock(conn, subject)
-    change = changes.new_id()
-    values = {
-        "subject": subject, "kind": said.kind, "value": said.value, "what": said.what, "people": sorted(people),
-        "begins": said.begins, "ends": said.ends, "source": source, "recorded_by": actor.id or "", "change": change,
-        "reference": await office.registry.keys.seal(subject, said.reference, REFERENCE), "recorded_at": now,
-    }  # fmt: skip
-    number = await storage.add_fact(conn, values)
-    plans = (await applying.plans_for(conn, law, [subject], now)).get(subject, ())
-    await granting.carry_out(conn, subject, plans, KIND, {"fact": number}, now, change=change)
+    change, before = changes.new_id(), await asked_now(conn, law, subject, now)
+    fact = Fact(said.kind, said.value, said.begins, said.ends, frozenset(people), said.what)
+    recorder = Recorder(source, actor.id or "", said.reference, change)
+    number = await keep(conn, office, subject, fact, recorder, now)
+    await settle(conn, law, subject, before, KIND, {"fact": number}, now, change=change)
     return Made(str(number), subject, change)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Who records a fact, what it rests on, and the change that will tell it."""
+
+    source: str
+    by: str
+    reference: str = field(repr=False)
+    change: str
+
+
+async def keep(
+    conn: AsyncConnection, office: Office, subject: str, fact: Fact, recorder: Recorder, now: datetime
+) -> int:
+    """Write a fact; the caller has locked the subject and sees to the change."""
+    values = {
+        "subject": subject, "kind": fact.kind, "value": fact.value, "what": fact.what, "people": sorted(fact.people),
+        "begins": fact.begins, "ends": fact.ends, "source": recorder.source, "recorded_by": recorder.by,
+        "change": recorder.change, "recorded_at": now,
+        "reference": await office.registry.keys.seal(subject, recorder.reference, REFERENCE),
+    }  # fmt: skip
+    return await storage.add_fact(conn, values)
+
+
+Asked = Mapping[str, frozenset[str]]
+"""Who is asked by each request that is open."""
+
+
+async def asked_now(conn: AsyncConnection, law: Law, subject: str, now: datetime) -> Asked:
+    """Who is asked today, by request that somebody can still answer."""
+    return {
+        row.rules.id: asked_for(law, row.rules, law.day_of(now))
+        for row in await requests_of(conn, law, subject)
+        if row.rules.until > now.timestamp() and not row.taken_back
+    }
+
+
+async def settle(
+    conn: AsyncConnection, law: Law, subject: str, before: Asked, kind: str, body: Mapping[str, Any], now: datetime, *,
+    change: str,
+) -> None:  # fmt: skip
+    """Write what follows of something that was recorded of the subject: grants that end or begin under it, and who is
+    asked who was not before. One change, confirmed like a withdrawal."""
+    plans = (await applying.plans_for(conn, law, [subject], now)).get(subject, ())
+    askers = {row.rules.id: row.asker for row in await requests_of(conn, law, subject)}
+    after = await asked_now(conn, law, subject, now)
+    asks = [
+        {"request": request, "asker": f"service:{askers[request]}", "asked": sorted(new)}
+        for request, asked in after.items()
+        if (new := asked - before.get(request, frozenset()))
+    ]
+    told = {**body, "asks": asks} if asks else body
+    await granting.carry_out(conn, subject, plans, kind, told, now, change=change)
 
 
 async def _asking(conn: AsyncConnection, law: Law, actor: Actor, subject: str) -> set[str]:
