@@ -88,15 +88,10 @@ async def is_subject(conn: AsyncConnection, person: str) -> bool:
 
 
 async def wards_of(conn: AsyncConnection, person: str) -> list[str]:
-    """Every subject for whom this person answers or once answered, by what is recorded; in the order of locking."""
+    """Every subject for whom this person answers or once answered, by what is recorded."""
     as_guardian = select(responsibility.c.subject).where(responsibility.c.guardian == person)
-    by_fact = select(law_fact.c.subject).where(law_fact.c.people.any(person))
-    named = (
-        select(request.c.subject).join(request_guardian, request_guardian.c.request == request.c.id)
-        .where(request_guardian.c.guardian == person)
-    )  # fmt: skip
-    rows = await conn.execute(as_guardian.union(by_fact, named))
-    return sorted({row[0] for row in rows} - {person})
+    by_fact = select(law_fact.c.subject).where(law_fact.c.people.contains([person]))
+    return sorted({row[0] for row in await conn.execute(as_guardian.union(by_fact))})
 
 
 async def replace_guardian(conn: AsyncConnection, subject_id: str, old: str, new: str) -> bool:
@@ -160,11 +155,10 @@ async def settle(conn: AsyncConnection, place: int, at: datetime) -> None:
     await conn.execute(open_one.values(settled_at=at, again=False))
 
 
-async def to_try_again(conn: AsyncConnection) -> int | None:
-    """The first place that an operator wants tried once more."""
-    found: int | None = await conn.scalar(
-        select(func.min(register_dead.c.place)).where(register_dead.c.again, register_dead.c.settled_at.is_(None))
-    )
+async def to_try_again(conn: AsyncConnection, after: int) -> int | None:
+    """The first place after this one that an operator wants tried once more."""
+    query = select(func.min(register_dead.c.place)).where(register_dead.c.again, register_dead.c.place > after)
+    found: int | None = await conn.scalar(query.where(register_dead.c.settled_at.is_(None)))
     return found
 
 

@@ -50,8 +50,10 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("place"),
     )
+    op.create_index("law_fact_people", "law_fact", ["people"], postgresql_using="gin")
 
 
 def downgrade() -> None:
+    op.drop_index("law_fact_people", "law_fact")
     for name in ("register_dead", "register_event", "register_feed", "person_standing"):
         op.drop_table(name)

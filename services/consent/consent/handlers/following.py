@@ -1,0 +1,205 @@
+"""Following a person register: its feed is read in its order, each event handled once, and what cannot be is put aside.
+
+The adapter contract (REGISTERS.md): `GET /events?after=<place>` gives the next events by their place in the feed, and
+`GET /documents/<key>` the person's document of now. The feed keeps its events, so a place is all that a dead letter is.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+import aiohttp
+import msgspec
+from prometheus_client import Counter, Gauge
+from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis import causes
+from chassis.keys import KeyGone
+from consent import storage
+from consent.handlers import registers
+from consent.handlers.requests import Office
+from consent.model.errors import RuleBroken
+from consent.model.registers import HEEDED, Document, Event, Unreadable, document, event
+
+_EVERY = 1.0
+_SECONDS = 5.0
+_LARGEST_ANSWER = 4 * 1024 * 1024
+_MOST = 100
+_REASON = 64
+_log = logging.getLogger(__name__)
+_handled = Counter("samlogg_register_events_total", "Events of the person register", ["outcome"])
+_dead = Gauge("samlogg_register_dead", "ALARM: events of the person register that could not be handled")
+_away = Gauge("samlogg_register_away", "1 while the person register does not answer")
+
+
+class StandInRefused(Exception):
+    """What answers as the register is a stand-in, and this installation is not synthetic."""
+
+
+class Away(causes.PartFailure):
+    """The register does not answer as the contract says. Its text is a code."""
+
+
+class _Entry(msgspec.Struct):
+    place: int
+    event: msgspec.Raw
+
+
+class _Page(msgspec.Struct):
+    events: list[_Entry]
+    stand_in: bool = False
+
+
+class Follower:
+    """Reads the feed once a second. Every replica does; an event is handled by the one that holds the feed's row.
+
+    A register that is away holds up nothing else: what was known stays, and shows in the metrics.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, office: Office, now: Callable[[], datetime], url: str, token: SecretStr | None, *,
+        synthetic: bool,
+    ) -> None:  # fmt: skip
+        self._engine, self._office, self._now = engine, office, now
+        self._url, self._token, self._synthetic = url.rstrip("/"), token, synthetic
+
+    async def check(self) -> None:
+        """At the start: StandInRefused where a stand-in must not be followed. Away is no reason not to start."""
+        async with self._session() as session:
+            try:
+                await self._page(session, 0, 1)
+            except (Away, aiohttp.ClientError, OSError, TimeoutError):
+                _away.set(1)
+
+    async def run(self) -> None:
+        """For ever. What a part causes is waited out; a stand-in that turns up later ends the process."""
+        away = False
+        async with self._session() as session:
+            while True:
+                try:
+                    await self.catch_up(session)
+                    away = False
+                except (causes.PartFailure, aiohttp.ClientError, OSError, TimeoutError, SQLAlchemyError) as error:
+                    if isinstance(error, SQLAlchemyError) and not causes.caused_by_a_part(error):
+                        raise
+                    if not away:
+                        _log.warning("the person register cannot be read", extra={"reason": type(error).__name__})
+                    away = True
+                _away.set(away)
+                await asyncio.sleep(_EVERY)
+
+    async def catch_up(self, session: aiohttp.ClientSession) -> None:
+        """Everything that the feed holds and was not handled yet, and what an operator wants tried again."""
+        while True:
+            async with self._engine.connect() as conn:
+                place = await storage.feed_place(conn)
+            page = await self._page(session, place, _MOST)
+            for entry in page.events:
+                await self._handle(session, entry)
+            if not page.events:
+                break
+        await self._again(session)
+        async with self._engine.connect() as conn:
+            _dead.set(await storage.count_dead(conn))
+
+    async def _again(self, session: aiohttp.ClientSession) -> None:
+        tried = 0
+        while True:
+            async with self._engine.connect() as conn:
+                place = await storage.to_try_again(conn, tried)
+            if place is None:
+                return
+            tried = place
+            for entry in (await self._page(session, place - 1, 1)).events:
+                if entry.place == place:
+                    await self._handle(session, entry, again=True)
+
+    # -- one event -----------------------------------------------------------------------------------------------------
+
+    async def _handle(self, session: aiohttp.ClientSession, entry: _Entry, *, again: bool = False) -> None:
+        """Handle the event, or put its place aside; in both cases the feed moves on in the same transaction."""
+        try:
+            found = event(bytes(entry.event))
+            told = await self._document(session, found.document) if found.type in HEEDED else None
+            outcome = await self._carry_out(entry.place, found, told, again=again)
+        except (Unreadable, RuleBroken, KeyGone, ValueError, SQLAlchemyError) as error:
+            if causes.caused_by_a_part(error):
+                raise
+            outcome = "dead"
+            await self._bury(entry.place, _reason(error))
+        _handled.labels(outcome).inc()
+
+    async def _carry_out(self, place: int, found: Event, told: Document | None, *, again: bool) -> str:
+        async with self._engine.begin() as conn:
+            if await storage.feed_place(conn, lock=True) >= place and not again:
+                return "elsewhere"  # another replica was there first
+            outcome: str = "double"
+            if not await storage.event_handled(conn, found.sequence):
+                now = self._now()
+                outcome = "passed-over"
+                if told is not None:
+                    outcome = await registers.handle(conn, self._office, found, told, now)
+                values = {
+                    "sequence": found.sequence, "place": place, "type": found.type[:_REASON], "outcome": outcome,
+                    "at": now,
+                }  # fmt: skip
+                await storage.add_event(conn, values)
+            await storage.move_on(conn, place)
+            await storage.settle(conn, place, self._now())
+        return outcome
+
+    async def _bury(self, place: int, reason: str) -> None:
+        _log.error("an event of the person register is put aside", extra={"place": place, "reason": reason})
+        async with self._engine.begin() as conn:
+            await storage.feed_place(conn, lock=True)
+            await storage.bury(conn, place, reason[:_REASON], self._now())
+            await storage.move_on(conn, place)
+
+    # -- the contract --------------------------------------------------------------------------------------------------
+
+    def _session(self) -> aiohttp.ClientSession:
+        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token.get_secret_value()}"}
+        timeout = aiohttp.ClientTimeout(total=_SECONDS)
+        return aiohttp.ClientSession(timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def _page(self, session: aiohttp.ClientSession, after: int, most: int) -> _Page:
+        raw = await self._get(session, f"/events?after={after}&most={most}")
+        try:
+            page = msgspec.json.decode(raw or b"", type=_Page)
+        except msgspec.MsgspecError:
+            raise Away("page-unreadable") from None
+        if page.stand_in and not self._synthetic:
+            raise StandInRefused
+        if [one.place for one in page.events] != sorted({one.place for one in page.events if one.place > after}):
+            raise Away("places-out-of-order")
+        return page
+
+    async def _document(self, session: aiohttp.ClientSession, key: str) -> Document:
+        raw = await self._get(session, f"/documents/{key}")
+        if raw is None:
+            raise Unreadable("document-missing")
+        return document(raw)
+
+    async def _get(self, session: aiohttp.ClientSession, target: str) -> bytes | None:
+        """The answer; None where there is nothing (404)."""
+        async with session.get(self._url + target, allow_redirects=False) as found:
+            if found.status == 404:
+                return None
+            if found.status != 200:
+                raise Away(f"status-{found.status}")
+            raw = await found.content.read(_LARGEST_ANSWER + 1)
+            while len(raw) <= _LARGEST_ANSWER and (more := await found.content.read(_LARGEST_ANSWER)):
+                raw += more
+            if len(raw) > _LARGEST_ANSWER:
+                raise Away("answer-too-large")
+            return raw
+
+
+def _reason(error: Exception) -> str:
+    """A code, never what the event said."""
+    if isinstance(error, Unreadable):
+        return str(error)
+    return error.slug if isinstance(error, RuleBroken) else causes.reason(error)
