@@ -70,8 +70,9 @@ class Register:
         """Have consent read all that is new, over the wire."""
         with served(Feed(self.lines)) as url:
             follower = Follower(
-                self.engine, office_of(self.keys), lambda: datetime.now(UTC), url, None, synthetic=self.synthetic
-            )
+                self.engine, office_of(self.keys), lambda: datetime.now(UTC), url, None, synthetic=self.synthetic,
+                at_once=4,
+            )  # fmt: skip
             await follower.check()
             async with follower._session() as session:
                 await follower.catch_up(session)

@@ -17,6 +17,7 @@ from tests.consent.callers import (
     Case,
     Desk,
     a_number,
+    a_request,
     asked,
     born,
     person,
@@ -85,7 +86,7 @@ async def pending(case: Case) -> int:
 # -- a new number ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("F098")
+@pytest.mark.requirement("F058")
 async def test_a_new_number_finds_the_same_subject_and_the_old_one_nobody(
     make_case: MakeCase, register: Register
 ) -> None:
@@ -289,7 +290,6 @@ async def test_a_confidential_address_hides_where_from_guardians_who_are_not_hid
     assert {cell[0] for cell in await case.cells()} == {POLICE}
 
 
-@pytest.mark.requirement("F093")
 async def test_under_strict_protection_only_the_circle_is_told_where_and_others_see_nothing_by_law(
     make_case: MakeCase, register: Register
 ) -> None:
@@ -415,6 +415,50 @@ async def test_what_a_split_record_answered_for_others_no_longer_counts(
     assert await case.cells() == set()
     assert await others(case) == {case.guardians[1]}
     assert await asks(case) == {case.guardians[1]}
+
+
+async def test_a_record_merged_twice_is_read_by_the_one_that_stays(make_case: MakeCase, register: Register) -> None:
+    first, second, third = [await make_case(15, cells=CELLS) for _ in range(3)]
+    await register.tell(MERGED, merged(second.body, first.body))
+    numbers = [
+        {"number": one.body["national_id"], "in_use": one is third} for one in (first, second, third)
+    ]  # fmt: skip
+    await register.tell(MERGED, about(third.body, version=2, numbers=numbers))
+    assert (await by_law(first)).keys() == (await by_law(second)).keys() == {third.subject}
+
+
+# -- what was said before somebody was known here ----------------------------------------------------------------------
+
+
+async def test_what_the_register_said_before_somebody_was_known_here_is_looked_up(
+    desk: Desk, register: Register
+) -> None:
+    body = a_request(10, cells=CELLS)
+    alone = {"type": "mor", "since": "2026-01-01", "holders": [named(body["guardians"][0])]}
+    await register.tell(
+        PROTECTION, about(body, protection="fortrolig", responsibility=alone)
+    )  # fmt: skip
+    assert (await register.outcomes())[-1] == "nobody"
+    case = await Case(desk, body).made()
+    assert (await desk.state(case.subject))["circle"] is None
+    await register.follow()
+    assert (await desk.state(case.subject))["circle"] is not None
+    assert await others(case) == {case.guardians[0]}
+
+
+async def test_a_guardian_known_before_is_looked_up_again_when_they_are_asked_about_themselves(
+    make_case: MakeCase, register: Register
+) -> None:
+    case, verge, sister = await make_case(10, cells=CELLS), somebody(60), somebody(42)
+    mother = {**case.body, **case.body["guardians"][0], "guardians": []}
+    document = about(mother, protection="fortrolig", guardianship=[{"person": named(verge), "mandate": ["personal"]}])
+    await register.tell(PROTECTION, document)
+    own = await Case(case.desk, mother).made()
+    await without_capacity(own, sister)
+    await register.follow()
+    assert await asks(own) == {own.subject}  # hidden: nobody who is not hidden too is asked
+    await register.tell(PROTECTION, {**document, "version": 2, "protection": "ugradert"})
+    assert await own.person(verge["national_id"]) in await asks(own)
 
 
 # -- what cannot be read -----------------------------------------------------------------------------------------------

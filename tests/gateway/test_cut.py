@@ -268,7 +268,6 @@ def test_a_tag_is_of_what_is_left_and_nothing_else() -> None:
 SAFE = {"category": "school", "at": "2026-01-01T00:00:00Z"}
 
 
-@pytest.mark.requirement("F093")
 def test_whoever_is_not_told_where_finds_no_place_and_no_service_but_the_own_at_any_depth() -> None:
     meeting = {**SAFE, "kind": "meeting", "title": "Samtale", "place": "Gamlebyen skole", "by":
                {"kind": "staff", "id": "anne", "service": "gamlebyen-school"}}  # fmt: skip

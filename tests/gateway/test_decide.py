@@ -242,7 +242,6 @@ def test_the_purpose_is_that_of_the_grant_that_is_used(category: str | None, pur
     assert isinstance(found, Permit) and found.purpose == purpose
 
 
-@pytest.mark.requirement("F093")
 @pytest.mark.parametrize(
     ("circle", "who", "masked"),
     [

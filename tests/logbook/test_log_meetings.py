@@ -257,7 +257,6 @@ async def test_place_and_purpose_lie_sealed_and_cannot_be_moved(
     assert "Biblioteket" not in str(row)
 
 
-@pytest.mark.requirement("F093")
 async def test_whoever_is_not_told_where_reads_no_place_and_no_service_of_others_in_any_answer(
     door: Door, take_part: Any
 ) -> None:
@@ -272,7 +271,7 @@ async def test_whoever_is_not_told_where_reads_no_place_and_no_service_of_others
     await door.post("log/handover", nurse, {"to_service": SCHOOL})
     hidden = replace(staff(POLICE, "school", "participants"), masked=True)
     before = await door.everything(hidden, goal["id"], measure["id"], meeting["id"])
-    assert [answer[0] for answer in before] == [200] * 9
+    assert {answer[0] for answer in before} == {200}
     for _, _, body in before:
         assert not any(word.encode() in body for word in ("Gamlebyen skole", NURSE, SCHOOL, f"staff-{NURSE}"))
     seen = await door.get("log", hidden)

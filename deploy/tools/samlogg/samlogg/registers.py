@@ -40,6 +40,18 @@ class Feed:
             if isinstance(event, dict) and person is not None:
                 self.documents[str(event.get("document"))] = person
 
+    def person(self, number: object) -> Any:
+        """The newest document about whoever has or had this number."""
+        found = None
+        for line in self.lines:
+            told = _object(line).get("person")
+            listed = told.get("numbers") if isinstance(told, dict) else None
+            if isinstance(listed, list) and any(
+                isinstance(one, dict) and one.get("number") == number for one in listed
+            ):
+                found = told
+        return found
+
     def page(self, after: int, most: int) -> dict[str, Any]:
         """The next events. What is no event is served as it is: telling so is for whoever reads it."""
         chosen = list(enumerate(self.lines, start=1))[max(after, 0) : max(after, 0) + most]
@@ -62,6 +74,10 @@ def served(feed: Feed, port: int = 0) -> Iterator[str]:
     """The feed at an address on this machine, as long as the context lasts; gives the address."""
 
     class Door(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = _object(self.rfile.read(int(self.headers["content-length"])).decode())
+            self._answer(feed.person(asked.get("number")) if self.path == "/persons" else None)
+
         def do_GET(self) -> None:
             target = urlsplit(self.path)
             asked = {name: values[-1] for name, values in parse_qs(target.query).items()}
@@ -70,6 +86,9 @@ def served(feed: Feed, port: int = 0) -> Iterator[str]:
                 body = feed.page(int(asked.get("after", "0")), int(asked.get("most", "100")))
             elif target.path.startswith("/documents/"):
                 body = feed.documents.get(target.path.removeprefix("/documents/"))
+            self._answer(body)
+
+        def _answer(self, body: Any) -> None:
             content = b"" if body is None else json.dumps(body).encode()
             self.send_response(404 if body is None else 200)
             self.send_header("content-type", "application/json")

@@ -5,7 +5,7 @@ is ever changed: of several facts the one recorded last counts, so that a mistak
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from chassis.permit import Actor
 from consent import storage
 from consent.handlers import applying, changes, granting
 from consent.handlers.requests import Made, Office
-from consent.handlers.state import content_categories, requests_of
+from consent.handlers.state import content_categories, requests_of, state_of
 from consent.model.errors import CategoryUnknown, FactNotYours, SamePerson, Unseen
 from consent.model.facts import Fact, Kind, check
 from consent.model.law import Law
@@ -145,6 +145,12 @@ async def _recorders(conn: AsyncConnection, law: Law, actor: Actor, subject: str
     return found
 
 
+async def _told_where(conn: AsyncConnection, law: Law, actor: Actor, subject: str, now: datetime) -> bool:
+    """May this member of staff know where the subject is to be found?"""
+    circle = (await state_of(conn, law, subject, now))["circle"]
+    return circle is None or any(f"service:{one}" in circle for one in actor.services)
+
+
 async def listed(
     conn: AsyncConnection, office: Office, actor: Actor, subject: str, now: datetime
 ) -> Sequence[dict[str, Any]]:
@@ -154,6 +160,9 @@ async def listed(
     if not (actor.kind == "person" and actor.id == subject):
         mine = await _recorders(conn, office.law, actor, subject, office.law.day_of(now))
         rows = [row for row in rows if row.fact.kind in mine]
+        if not await _told_where(conn, office.law, actor, subject, now):  # which service recorded it says where
+            own = {f"asker:{one}" for one in actor.services}
+            rows = [row if row.source in own else replace(row, source="asker") for row in rows]
     return [
         {
             "id": str(row.fact.order), "kind": row.fact.kind, "value": row.fact.value, "what": row.fact.what,

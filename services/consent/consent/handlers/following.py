@@ -1,12 +1,13 @@
 """Following a person register: its feed is read in its order, each event handled once, and what cannot be is put aside.
 
-The adapter contract (REGISTERS.md): `GET /events?after=<place>` gives the next events by their place in the feed, and
-`GET /documents/<key>` the person's document of now. The feed keeps its events, so a place is all that a dead letter is.
+The adapter contract (REGISTERS.md): `GET /events?after=<place>` gives the next events by their place in the feed,
+`GET /documents/<key>` the person's document of now, and `POST /persons` that of a number. The feed keeps its events, so a
+place is all that a dead letter is.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import aiohttp
@@ -14,7 +15,7 @@ import msgspec
 from prometheus_client import Counter, Gauge
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from chassis import causes
 from chassis.keys import KeyGone
@@ -31,6 +32,7 @@ _MOST = 100
 _REASON = 64
 _log = logging.getLogger(__name__)
 _handled = Counter("samlogg_register_events_total", "Events of the person register", ["outcome"])
+_looked_up = Counter("samlogg_register_look_ups_total", "People whom the person register was asked about", ["outcome"])
 _dead = Gauge("samlogg_register_dead", "ALARM: events of the person register that could not be handled")
 _away = Gauge("samlogg_register_away", "1 while the person register does not answer")
 
@@ -61,9 +63,9 @@ class Follower:
 
     def __init__(
         self, engine: AsyncEngine, office: Office, now: Callable[[], datetime], url: str, token: SecretStr | None, *,
-        synthetic: bool,
+        synthetic: bool, at_once: int = 100,
     ) -> None:  # fmt: skip
-        self._engine, self._office, self._now = engine, office, now
+        self._engine, self._office, self._now, self._at_once = engine, office, now, at_once
         self._url, self._token, self._synthetic = url.rstrip("/"), token, synthetic
 
     async def check(self) -> None:
@@ -102,8 +104,43 @@ class Follower:
             if not page.events:
                 break
         await self._again(session)
+        await self._look_up(session)
         async with self._engine.connect() as conn:
             _dead.set(await storage.count_dead(conn))
+
+    async def _look_up(self, session: aiohttp.ClientSession) -> None:
+        """Ask about some whom the register was not asked about yet: what it said before they were known here is not
+        lost. Of somebody whom it does not know, or who has no number in use, it is noted that it was asked."""
+        async with self._engine.connect() as conn:
+            people = await storage.not_looked_up(conn, self._at_once)
+        for person in people:
+            async with self._engine.connect() as conn:
+                number = await self._number_of(conn, person)
+            raw = None if number is None else await self._post(session, "/persons", {"number": number})
+            outcome = "unknown"
+            try:
+                async with self._engine.begin() as conn:
+                    if raw is not None:
+                        outcome = await registers.handle(conn, self._office, None, document(raw), self._now())
+                    version = await storage.standing_version(conn, person)
+                    await storage.set_standing(conn, person, {"version": version, "changed_at": self._now()})
+            except (Unreadable, RuleBroken) as error:
+                _log.error("what the person register says of somebody cannot be used", extra={"reason": _reason(error)})
+                outcome = "unusable"
+                async with self._engine.begin() as conn:
+                    await storage.set_standing(conn, person, {"version": 0, "changed_at": self._now()})
+            _looked_up.labels(outcome).inc()
+
+    async def _number_of(self, conn: AsyncConnection, person: str) -> str | None:
+        """The number in use; None without one, or where the person's key was destroyed."""
+        today = self._office.law.day_of(self._now())
+        try:
+            for row in await storage.numbers_of(conn, person):
+                if row.in_use:
+                    return (await self._office.registry.unsealed(row, today)).number
+        except (KeyGone, RuleBroken):
+            return None
+        return None
 
     async def _again(self, session: aiohttp.ClientSession) -> None:
         tried = 0
@@ -186,16 +223,24 @@ class Follower:
     async def _get(self, session: aiohttp.ClientSession, target: str) -> bytes | None:
         """The answer; None where there is nothing (404)."""
         async with session.get(self._url + target, allow_redirects=False) as found:
-            if found.status == 404:
-                return None
-            if found.status != 200:
-                raise Away(f"status-{found.status}")
-            raw = await found.content.read(_LARGEST_ANSWER + 1)
-            while len(raw) <= _LARGEST_ANSWER and (more := await found.content.read(_LARGEST_ANSWER)):
-                raw += more
-            if len(raw) > _LARGEST_ANSWER:
-                raise Away("answer-too-large")
-            return raw
+            return await self._read(found)
+
+    async def _post(self, session: aiohttp.ClientSession, target: str, body: Mapping[str, str]) -> bytes | None:
+        """As _get; what is asked about somebody stands in no address."""
+        async with session.post(self._url + target, json=body, allow_redirects=False) as found:
+            return await self._read(found)
+
+    async def _read(self, found: aiohttp.ClientResponse) -> bytes | None:
+        if found.status == 404:
+            return None
+        if found.status != 200:
+            raise Away(f"status-{found.status}")
+        raw = await found.content.read(_LARGEST_ANSWER + 1)
+        while len(raw) <= _LARGEST_ANSWER and (more := await found.content.read(_LARGEST_ANSWER)):
+            raw += more
+        if len(raw) > _LARGEST_ANSWER:
+            raise Away("answer-too-large")
+        return raw
 
 
 def _reason(error: Exception) -> str:

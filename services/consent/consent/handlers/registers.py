@@ -26,16 +26,15 @@ Outcome = Literal["done", "nothing", "nobody", "passed-over"]
 
 @dataclass(slots=True)
 class Desk:
-    """One event while it is handled: the subjects that it touches, each with who was asked before, and what is recorded
-    of them."""
+    """One document while it is handled: the subjects that it touches, each with who was asked before. cause: what it
+    came with."""
 
     conn: AsyncConnection
     office: Office
-    event: Event
+    cause: str
     now: datetime
     before: dict[str, Asked] = field(default_factory=dict)
     change: dict[str, str] = field(default_factory=dict)
-    recorded: list[tuple[str, Fact]] = field(default_factory=list)
 
     @property
     def today(self) -> date:
@@ -52,25 +51,27 @@ class Desk:
 
     async def record(self, subject: str, fact: Fact) -> None:
         """Keep a fact of a subject that was touched."""
-        recorder = Recorder(SOURCE, SOURCE, f"{SOURCE} {self.event.sequence}", self.change[subject])
+        recorder = Recorder(SOURCE, SOURCE, self.cause, self.change[subject])
         await facts.keep(self.conn, self.office, subject, fact, recorder, self.now)
 
     async def publish(self) -> None:
         """One pending change for each subject that was touched."""
         for subject, before in sorted(self.before.items()):
             await facts.settle(
-                self.conn, self.office.law, subject, before, KIND, {"event": self.event.sequence}, self.now,
+                self.conn, self.office.law, subject, before, KIND, {"cause": self.cause}, self.now,
                 change=self.change[subject],
             )  # fmt: skip
 
 
-async def handle(conn: AsyncConnection, office: Office, event: Event, found: Document, now: datetime) -> Outcome:
-    """Carry out what the document says that is news here.
+async def handle(
+    conn: AsyncConnection, office: Office, event: Event | None, found: Document, now: datetime
+) -> Outcome:  # fmt: skip
+    """Carry out what the document says that is news here. event None: it was looked up.
 
     Unreadable, or RuleBroken for a number or a birth date that cannot be, leaves everything as it was: the caller ends
     the transaction.
     """
-    desk = Desk(conn, office, event, now)
+    desk = Desk(conn, office, f"{SOURCE}, looked up" if event is None else f"{SOURCE}, event {event.sequence}", now)
     numbers = _numbers(office, found, desk.today)
     named = [one.person for one in found.guardianship or ()]
     named += found.responsibility.holders if found.responsibility is not None else ()
@@ -83,7 +84,7 @@ async def handle(conn: AsyncConnection, office: Office, event: Event, found: Doc
         return "nobody"
     if found.version < max([await storage.standing_version(conn, one) for one in known]):
         return "nothing"
-    if event.type == SPLIT:
+    if event is not None and event.type == SPLIT:
         return await _split(desk, known, found)
     kept = known[0] if len(known) == 1 else await _merge(desk, known, numbers, rows)
     done = await _reconcile(desk, kept, found, numbers) or len(known) > 1
@@ -218,6 +219,11 @@ async def _merge(
             "changed_at": desk.now,
         }  # fmt: skip
         await storage.set_standing(desk.conn, person, values)
+        for earlier in await storage.merged_into(desk.conn, person):
+            await desk.touch([earlier])
+            await storage.set_standing(
+                desk.conn, earlier, {"version": version, "same_as": kept, "changed_at": desk.now}
+            )
         if person in desk.before:
             await storage.close_requests(desk.conn, person, SOURCE, desk.now)
         for ward in wards[person]:

@@ -79,7 +79,7 @@ async def turned_away(
     standing, services = said[found], await storage.services(conn)
     asker = services.get(asker_of(actor.services, order.asker))
     row = circle(office.law, standing.protection, office.law.day_of(now))
-    inside = asker is not None and row is not None and (not row.sectors or asker.kind in row.sectors)
+    inside = asker is not None and row is not None and row.admits(asker.kind)
     if not standing.over and (standing.protection != STRICT or inside):
         return False
     await refuse(conn, names, actor, found, str(uuid4()), ROUTE, now)

@@ -137,6 +137,10 @@ class CircleRow:
     sectors: tuple[str, ...]
     guardians: Literal["masked", "nothing"]
 
+    def admits(self, sector: str | None) -> bool:
+        """Is a service of this sector in the circle?"""
+        return not self.sectors or sector in self.sectors
+
 
 @dataclass(frozen=True, eq=False)
 class Law:

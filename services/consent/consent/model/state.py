@@ -157,7 +157,7 @@ def inside(law: Law, known: Known, services: Mapping[str, str | None], on: date)
         return None
     people = {person for person, one in standings.items() if not one.over and not outside(standings, subject, person)}
     row = circle(law, protection, on)
-    kept = () if row is None else [id_ for id_, kind in services.items() if not row.sectors or kind in row.sectors]
+    kept = () if row is None else [id_ for id_, kind in services.items() if row.admits(kind)]
     return frozenset({f"person:{person}" for person in people} | {f"service:{id_}" for id_ in kept})
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consent.model.registers import Standing
 from consent.storage.facts import ids as among
 from consent.storage.tables import law_fact, person_number, request, request_guardian, responsibility, subject
+from consent.storage.tables import person as people
 from consent.storage.tables_registers import person_standing, register_dead, register_event, register_feed
 
 
@@ -33,6 +34,25 @@ async def set_standing(conn: AsyncConnection, person: str, values: Mapping[str, 
     """Keep what a document says of somebody: version, changed_at, and what is another now."""
     statement = upsert(person_standing).values(person=person, **values)
     await conn.execute(statement.on_conflict_do_update(index_elements=["person"], set_=dict(values)))
+
+
+async def merged_into(conn: AsyncConnection, person: str) -> list[str]:
+    """Whose records were merged into this one."""
+    rows = await conn.execute(select(person_standing.c.person).where(person_standing.c.same_as == person))
+    return sorted(row.person for row in rows)
+
+
+async def not_looked_up(conn: AsyncConnection, limit: int) -> list[str]:
+    """Of whom the register was not asked yet, or not since they were first asked about; the newest first."""
+    query = (
+        select(people.c.id)
+        .outerjoin(person_standing, person_standing.c.person == people.c.id)
+        .outerjoin(subject, subject.c.id == people.c.id)
+        .where((person_standing.c.person.is_(None)) | (subject.c.created_at > person_standing.c.changed_at))
+        .order_by(people.c.created_at.desc(), people.c.id)
+        .limit(limit)
+    )
+    return [row.id for row in await conn.execute(query)]
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
