@@ -234,7 +234,7 @@ class ConsentState(Published):
     subject: Id
     grants: list[StateGrant]
     requests: list[StateRequest]
-    circle: list[Recipient] | None
+    circle: list[Recipient] | None = None
 
 
 class Barrier(Published):

@@ -1,8 +1,8 @@
 """Following a person register: its feed is read in its order, each event handled once, and what cannot be is put aside.
 
 The adapter contract (REGISTERS.md): `GET /events?after=<place>` gives the next events by their place in the feed,
-`GET /documents/<key>` the person's document of now, and `POST /persons` that of a number. The feed keeps its events, so a
-place is all that a dead letter is.
+`GET /documents/<key>` the person's document of now, and `POST /persons` that of a number. The feed keeps its events, so
+a place is all that a dead letter is.
 """
 
 import asyncio
