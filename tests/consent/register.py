@@ -74,8 +74,9 @@ class Register:
                 at_once=4,
             )  # fmt: skip
             await follower.check()
-            async with follower._session() as session:
+            async with follower.session() as session:
                 await follower.catch_up(session)
+                await follower.look_up(session)
 
     async def tell(self, type_: str, document: Mapping[str, Any], **more: Any) -> None:
         """One event, and consent reads it."""

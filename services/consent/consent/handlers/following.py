@@ -29,6 +29,8 @@ _EVERY = 1.0
 _SECONDS = 5.0
 _LARGEST_ANSWER = 4 * 1024 * 1024
 _MOST = 100
+_LOOKING_UP = 5
+"""Rounds from one time that people are looked up to the next: finding out whom goes through everybody."""
 _REASON = 64
 _log = logging.getLogger(__name__)
 _handled = Counter("samlogg_register_events_total", "Events of the person register", ["outcome"])
@@ -70,7 +72,7 @@ class Follower:
 
     async def check(self) -> None:
         """At the start: StandInRefused where a stand-in must not be followed. Away is no reason not to start."""
-        async with self._session() as session:
+        async with self.session() as session:
             try:
                 await self._page(session, 0, 1)
             except (Away, aiohttp.ClientError, OSError, TimeoutError):
@@ -78,11 +80,14 @@ class Follower:
 
     async def run(self) -> None:
         """For ever. What a part causes is waited out; a stand-in that turns up later ends the process."""
-        away = False
-        async with self._session() as session:
+        away, rounds = False, 0
+        async with self.session() as session:
             while True:
                 try:
                     await self.catch_up(session)
+                    if rounds % _LOOKING_UP == 0:
+                        await self.look_up(session)
+                    rounds += 1
                     away = False
                 except (causes.PartFailure, aiohttp.ClientError, OSError, TimeoutError, SQLAlchemyError) as error:
                     if isinstance(error, SQLAlchemyError) and not causes.caused_by_a_part(error):
@@ -104,11 +109,10 @@ class Follower:
             if not page.events:
                 break
         await self._again(session)
-        await self._look_up(session)
         async with self._engine.connect() as conn:
             _dead.set(await storage.count_dead(conn))
 
-    async def _look_up(self, session: aiohttp.ClientSession) -> None:
+    async def look_up(self, session: aiohttp.ClientSession) -> None:
         """Ask about some whom the register was not asked about yet: what it said before they were known here is not
         lost. Of somebody whom it does not know, or who has no number in use, it is noted that it was asked."""
         async with self._engine.connect() as conn:
@@ -124,7 +128,7 @@ class Follower:
                         outcome = await registers.handle(conn, self._office, None, document(raw), self._now())
                     version = await storage.standing_version(conn, person)
                     await storage.set_standing(conn, person, {"version": version, "changed_at": self._now()})
-            except (Unreadable, RuleBroken) as error:
+            except (Unreadable, RuleBroken, KeyGone) as error:
                 _log.error("what the person register says of somebody cannot be used", extra={"reason": _reason(error)})
                 outcome = "unusable"
                 async with self._engine.begin() as conn:
@@ -197,7 +201,8 @@ class Follower:
 
     # -- the contract --------------------------------------------------------------------------------------------------
 
-    def _session(self) -> aiohttp.ClientSession:
+    def session(self) -> aiohttp.ClientSession:
+        """Connections to the register, which the caller closes."""
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token.get_secret_value()}"}
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         return aiohttp.ClientSession(timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar())

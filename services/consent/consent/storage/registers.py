@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consent.model.registers import Standing
+from consent.model.registers import PLAIN, Standing
 from consent.storage.facts import ids as among
 from consent.storage.tables import law_fact, person_number, request, request_guardian, responsibility, subject
 from consent.storage.tables import person as people
@@ -17,8 +17,10 @@ from consent.storage.tables_registers import person_standing, register_dead, reg
 
 
 async def standings_of(conn: AsyncConnection, people: Iterable[str]) -> dict[str, Standing]:
-    """Of each of these people of whom a register has said anything."""
-    rows = await conn.execute(select(person_standing).where(person_standing.c.person == among(people)))
+    """Of those of these people of whom a register has said anything that is not plain."""
+    said = person_standing.c
+    told = or_(said.protection != PLAIN.protection, said.died_on.is_not(None), said.closed, said.same_as.is_not(None))
+    rows = await conn.execute(select(person_standing).where(said.person == among(people), told))
     return {
         row.person: Standing(row.protection, row.died_on is not None, row.closed, row.same_as) for row in rows
     }  # fmt: skip
