@@ -271,7 +271,7 @@ SAFE = {"category": "school", "at": "2026-01-01T00:00:00Z"}
 def test_whoever_is_not_told_where_finds_no_place_and_no_service_but_the_own_at_any_depth() -> None:
     meeting = {**SAFE, "kind": "meeting", "title": "Samtale", "place": "Gamlebyen skole", "by":
                {"kind": "staff", "id": "anne", "service": "gamlebyen-school"}}  # fmt: skip
-    body = {
+    body: dict[str, Any] = {
         "items": [
             meeting,
             {**SAFE, "by": {"kind": "staff", "id": "me", "service": "police"}, "text": "own words"},
