@@ -121,6 +121,8 @@ async def _know_the_time(engine: AsyncEngine, clock: Clock) -> None:
     """Where the business clock was when this last ran: nothing may be planned for a day that is long over."""
     async with engine.connect() as conn:
         clock.move(await directory.ahead(conn))
+
+
 def _follower(settings: Settings, engine: AsyncEngine, office: Office, clock: Clock) -> Follower | None:
     """Whoever follows the person register, if there is one."""
     if settings.register_url is None:

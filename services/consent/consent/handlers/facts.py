@@ -121,7 +121,7 @@ async def settle(
         for request, asked in after.items()
         if (new := asked - before.get(request, frozenset()))
     ]
-    told = {**body, "asks": asks} if asks else body
+    told = {**body, "opened": asks} if asks else body
     await granting.carry_out(conn, subject, plans, kind, told, now, change=change)
 
 

@@ -114,8 +114,8 @@ from consent.storage.people import (
     person_by_hash,
     person_by_id,
     raise_version,
-    set_due,
     set_birth_date,
+    set_due,
     subject_row,
     subject_rows,
 )
