@@ -7,7 +7,7 @@ PACKAGES = $(wildcard services/*/pyproject.toml deploy/*/pyproject.toml deploy/t
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up clean test lint model bench races tamper mutants lock contracts requirements dlq why law
+.PHONY: help demo up clean test lint model bench races tamper mutants lock contracts requirements dlq why law registers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ why: .venv/.ready ## who leads, who may answer, who is behind, what is unconfirm
 law: .venv/.ready ## who decides and who sees, by age (BORN=2011-03-04 ON=2026-11-23 FACTS="responsibility=mor,capacity=able" JSON=1; PAGE=1: all of it; NEW=file: whom it would touch)
 	@$(RUN) samlogg law $(if $(BORN),--born '$(BORN)') $(if $(ON),--on '$(ON)') $(if $(FACTS),--facts '$(FACTS)') \
 		$(if $(NEW),--new '$(NEW)') $(if $(TABLE),--table '$(TABLE)') $(if $(PLACE),--municipality '$(PLACE)') $(if $(JSON),--json)
+
+registers: .venv/.ready ## play a person register's events from a file into what runs (FILE=events.jsonl; AGAIN=1: what was put aside too)
+	@$(RUN) samlogg registers $(if $(FILE),'$(FILE)') $(if $(AGAIN),--again)
 
 lock: .venv/.ready ## pin every version and hash anew in requirements.txt
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \

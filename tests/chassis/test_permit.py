@@ -30,6 +30,8 @@ def signed(**more: Any) -> str:
 def test_what_was_signed_comes_back_whole() -> None:
     found = verify(signed(), KEY, now=1001.0, **ASKED)
     assert found == Signed(ACTOR, "subject-1", "logbook.items", "r1", PERMIT, 1000.0 + LONGEST_SECONDS)
+    masked = replace(PERMIT, masked=True)
+    assert verify(signed(permit=masked), KEY, now=1001.0, **ASKED).permit == masked
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ async def test_a_fact_ends_the_grants_that_do_not_hold_under_it(make_case: MakeC
     assert (await case.seen_by(staff(NURSE)))["state"] == "pending"
     told = len(await case.events())
     await case.desk.confirm()
-    assert set((await case.events())[told:]) == {"consent.withdrawn.v1"}
+    assert set((await case.events())[told:]) == {"consent.withdrawn.v1", "consent.requested.v1"}  # the uncle is asked
     assert (await case.seen_by(staff(NURSE)))["state"] == "waiting"
     await case.answer(await case.person(uncle["national_id"]))
     assert {cell for cell in before if cell[0] != WELFARE} <= await case.cells()

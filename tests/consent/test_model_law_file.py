@@ -178,7 +178,7 @@ def test_a_row_that_gives_no_sight_takes_it_away() -> None:
 
 
 def solvik(data: dict[str, Any]) -> None:
-    for kind in ("answer", "sight", "record"):
+    for kind in ("answer", "sight", "record", "circle"):
         for one in data[kind]:
             one["verified_by"] = "Solvik kommune"
 

@@ -79,3 +79,10 @@ def test_which_test_numbers_are_taken_is_a_setting_and_production_takes_none() -
             settings_for(DATABASE, DATABASE, test_series=wrong)
     with pytest.raises(ValidationError, match="production takes nobody's numbers"):
         settings_for(DATABASE, DATABASE, mode="production", test_series="skatteetaten")
+
+
+def test_a_person_register_is_followed_over_tls_alone_where_people_are_real() -> None:
+    assert settings_for(DATABASE, DATABASE, register_url="http://127.0.0.1:8071").register_url is not None
+    assert settings_for(DATABASE, DATABASE, mode="production", register_url="https://register.example").register_url
+    with pytest.raises(ValidationError, match="SAMLOGG_REGISTER_URL must be https"):
+        settings_for(DATABASE, DATABASE, mode="production", register_url="http://register.example")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -262,3 +263,38 @@ def test_a_body_nested_too_deep_is_not_read_to_its_end(work: Any) -> None:
 def test_a_tag_is_of_what_is_left_and_nothing_else() -> None:
     assert etag_of(b"a") == etag_of(b"a") != etag_of(b"b")
     assert etag_of(b"a").startswith('"')
+
+
+SAFE = {"category": "school", "at": "2026-01-01T00:00:00Z"}
+
+
+def test_whoever_is_not_told_where_finds_no_place_and_no_service_but_the_own_at_any_depth() -> None:
+    meeting = {**SAFE, "kind": "meeting", "title": "Samtale", "place": "Gamlebyen skole", "by":
+               {"kind": "staff", "id": "anne", "service": "gamlebyen-school"}}  # fmt: skip
+    body: dict[str, Any] = {
+        "items": [
+            meeting,
+            {**SAFE, "by": {"kind": "staff", "id": "me", "service": "police"}, "text": "own words"},
+            {**SAFE, "by": {"kind": "person", "id": "p"}, "responsible": "service:nav", "address": "x"},
+        ],
+        "holder": {"service": "gamlebyen-school", "staff": "anne", "since": "2026-01-01T00:00:00Z"},
+        "holders": [{"service": "police", "staff": "me", "location": {"street": "x"}}],
+        "handover": {"to_service": "nav", "offered_at": "2026-01-01T00:00:00Z"},
+        "participants": [{"kind": "service", "id": "nav"}], "guide": "gamlebyen",
+        "grants": [{"recipient": "service:nav", "name": "NAV Gamlebyen"}],
+    }  # fmt: skip
+    hidden = replace(permit("school"), masked=True)
+    left = cut(copy.deepcopy(body), allowed(hidden, own=("police",)))
+    assert left.body == {
+        "items": [
+            {**meeting, "place": None, "by": {"kind": "staff", "id": None, "service": None}},
+            body["items"][1],
+            {**body["items"][2], "responsible": None, "address": None},
+        ],
+        "holder": {"service": None, "staff": None, "since": "2026-01-01T00:00:00Z"},
+        "holders": [{"service": "police", "staff": "me", "location": None}],
+        "handover": {"to_service": None, "offered_at": "2026-01-01T00:00:00Z"},
+        "participants": None, "guide": None, "grants": [{"recipient": None, "name": None}],
+    }  # fmt: skip
+    assert left.dropped == 13
+    assert cut(copy.deepcopy(body), allowed(permit("school"), own=("police",))) == Cut(body, 0)

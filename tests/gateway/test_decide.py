@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ def put(facts: Facts, kind: str, name: str, version: int = 1, **more: Any) -> No
     facts.apply_entity(f"{kind}:{name}", version, "directory.state.v1", json.dumps(body).encode())
 
 
-def put_subject(facts: Facts, version: int, grants: list[dict[str, Any]], requests: list[Any] | None = None) -> bool:
-    body = {"version": version, "subject": "s", "grants": grants, "requests": requests or []}
+def put_subject(
+    facts: Facts, version: int, grants: list[dict[str, Any]], requests: list[Any] | None = None, **more: Any
+) -> bool:
+    body = {"version": version, "subject": "s", "grants": grants, "requests": requests or [], **more}
     return facts.apply_subject("s", version, "consent.state.v1", json.dumps(body).encode())
 
 
@@ -195,6 +198,7 @@ PERMIT = Permit("s", "read", "follow-up", (Cell("school", "g1"), Cell("leisure",
         (PERMIT, PERMIT, True),
         (PERMIT, Permit("s", "read", "follow-up", (*PERMIT.cells, Cell("health", "g2"))), True),
         (PERMIT, Permit("s", "read", "follow-up", PERMIT.cells[:1]), False),
+        (PERMIT, replace(PERMIT, masked=True), False), (replace(PERMIT, masked=True), PERMIT, True),
         (PERMIT, Refusal("no-grant"), False), (PERMIT, Admission("self"), False),
         (Admission("self"), Admission("self"), True), (Admission("self"), Admission("agency"), False),
         (Admission("self"), PERMIT, False), (Admission("self"), Refusal("not-matched"), False),
@@ -236,3 +240,25 @@ def test_the_purpose_is_that_of_the_grant_that_is_used(category: str | None, pur
     ])  # fmt: skip
     found = decide(Question(actor("staff:teacher"), "s", "read", category), facts, NOW)
     assert isinstance(found, Permit) and found.purpose == purpose
+
+
+@pytest.mark.parametrize(
+    ("circle", "who", "masked"),
+    [
+        (None, "staff:teacher", False), ([], "staff:teacher", True), (["service:school"], "staff:teacher", False),
+        (["service:police"], "staff:teacher", True), (["person:mother"], "person:mother", False),
+        (["person:youth"], "person:mother", True),
+    ],
+)  # fmt: skip
+def test_under_address_protection_only_the_circle_is_told_where(
+    circle: list[str] | None, who: str, masked: bool
+) -> None:
+    facts = known_facts()
+    rows = [
+        grant(id=f"g-{one}", recipient=one, categories=["school"], actions=["read"], **{"from": 0})
+        for one in ("service:school", "person:mother")
+    ]
+    put_subject(facts, 2, rows, circle=circle)
+    decision = decide(Question(actor(who), "s", "read", "school"), facts, NOW)
+    assert isinstance(decision, Permit)
+    assert decision.masked is masked

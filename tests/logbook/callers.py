@@ -69,6 +69,7 @@ class Caller:
     categories: tuple[str, ...]
     back: int | None = None
     grant: str = field(default_factory=lambda: str(uuid4()))
+    masked: bool = False
 
     def with_only(self, *categories: str, back: int | None = None) -> "Caller":
         """The same person under another permit."""
@@ -76,7 +77,7 @@ class Caller:
 
     def permit(self, subject: str, action: Action) -> Permit:
         cells = tuple(Cell(category, self.grant, self.back) for category in self.categories)
-        return Permit(subject, action, "follow-up", cells)
+        return Permit(subject, action, "follow-up", cells, self.masked)
 
 
 def staff(service: str, *categories: str, more: tuple[str, ...] = ()) -> Caller:

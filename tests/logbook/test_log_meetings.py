@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -254,3 +255,30 @@ async def test_place_and_purpose_lie_sealed_and_cannot_be_moved(
         with pytest.raises(KeyGone):
             await keys.open(door.subject, words, place)
     assert "Biblioteket" not in str(row)
+
+
+async def test_whoever_is_not_told_where_reads_no_place_and_no_service_of_others_in_any_answer(
+    door: Door, take_part: Any
+) -> None:
+    nurse, school = staff(NURSE), staff(SCHOOL, "school")
+    await take_part(NURSE, "school", "participants")
+    await take_part(SCHOOL, "school")
+    await take_part(POLICE, "school", "participants")
+    await door.open(nurse)
+    goal = await door.goal(school)
+    measure = await door.measure(school, goal["id"])
+    meeting = await door.meeting(nurse, place="Gamlebyen skole, rom 3")
+    await door.post("log/handover", nurse, {"to_service": SCHOOL})
+    hidden = replace(staff(POLICE, "school", "participants"), masked=True)
+    before = await door.everything(hidden, goal["id"], measure["id"], meeting["id"])
+    assert {answer[0] for answer in before} == {200}
+    for _, _, body in before:
+        assert not any(word.encode() in body for word in ("Gamlebyen skole", NURSE, SCHOOL, f"staff-{NURSE}"))
+    seen = await door.get("log", hidden)
+    assert (seen["guide"], seen["holder"]["service"], seen["holder"]["staff"]) == (None, None, None)
+    assert "participants" not in seen
+    assert (await door.get(f"items/{meeting['id']}", replace(hidden, masked=False)))[
+        "place"
+    ] == "Gamlebyen skole, rom 3"
+    own = await door.meeting(hidden, place="Politihuset")
+    assert own["by"]["service"] == POLICE

@@ -22,6 +22,7 @@ class Cells:
     """A permit's cells: category and how far back."""
 
     held: tuple[tuple[str, datetime | None], ...]
+    masked: bool = False
 
     def categories(self) -> frozenset[str]:
         return frozenset(category for category, _ in self.held)

@@ -41,6 +41,7 @@ def world(given: Site) -> dict[str, Any]:
             "client_id": openid.CLIENT, "audience": openid.AUDIENCE,
         },
         "zipkin": given.url("zipkin"),
+        "register": given.url("register"),
         "mailbox": str(given.state / "mail"),
         "first_admin_code": str(given.vault.path("first-admin-code")),
         "kafka": given.bootstrap,

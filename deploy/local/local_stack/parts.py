@@ -18,7 +18,7 @@ _USUAL = {
     "gateway-1": 8080, "gateway-2": 8081, "gateway-1-operations": 8090, "gateway-2-operations": 8091,
     "consent": 8101, "directory": 8102, "logbook": 8103, "notify": 8104, "police": 8110,
     "postgres": 5432, "kafka": 9092, "kafka-controller": 9093, "kafka-agency": 9094, "zipkin": 9411, "mailbox": 1025,
-    "witness": 8070,
+    "witness": 8070, "register": 8071,
 }  # fmt: skip
 _ISSUER_PORTS = range(20_000, 32_000)
 

@@ -78,6 +78,7 @@ def service(site: Site, name: str) -> Command:
         told |= {
             "SAMLOGG_LEADER_URL": site.url("consent"), "SAMLOGG_LEDGER_ORIGIN": ledger.ORIGIN,
             "SAMLOGG_WITNESS_URL": site.url("witness"), "SAMLOGG_WITNESS_KEY": ledger.witness_key(site.vault),
+            "SAMLOGG_REGISTER_URL": site.url("register"),
         }  # fmt: skip
         secrets["samlogg_ledger_signing_key"] = site.vault.key("ledger")
     if name == "directory":

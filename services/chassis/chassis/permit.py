@@ -51,12 +51,16 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """The right to one action on some categories of one subject. Code that fetches content demands one."""
+    """The right to one action on some categories of one subject. Code that fetches content demands one.
+
+    masked: nothing that tells where the subject is to be found (address protection).
+    """
 
     subject: str
     action: Action
     purpose: str
     cells: tuple[Cell, ...]
+    masked: bool = False
 
     def categories(self) -> frozenset[str]:
         """Every category that the permit allows."""
@@ -116,7 +120,9 @@ def sign(
     }  # fmt: skip
     if permit is not None:
         cells = [(cell.category, cell.grant, cell.back) for cell in permit.cells]
-        claims["permit"] = {"action": permit.action, "purpose": permit.purpose, "cells": cells}
+        claims["permit"] = {
+            "action": permit.action, "purpose": permit.purpose, "cells": cells, "masked": permit.masked,
+        }  # fmt: skip
     payload = msgspec.json.encode(claims)
     return jws.serialize_compact(_PROTECTED, payload, key, algorithms=_ALGORITHMS)
 
@@ -135,7 +141,8 @@ def verify(token: str, key: OctKey, *, audience: str, method: str, path: str, bo
     permit = None
     if claims["permit"] is not None:
         cells = tuple(Cell(*cell) for cell in claims["permit"]["cells"])
-        permit = Permit(claims["subject"], claims["permit"]["action"], claims["permit"]["purpose"], cells)
+        said = claims["permit"]
+        permit = Permit(claims["subject"], said["action"], said["purpose"], cells, said["masked"])
     return Signed(actor, claims["subject"], claims["route"], claims["record"], permit, claims["exp"])
 
 

@@ -26,6 +26,7 @@ from consent import api, storage, subscribers
 from consent.handlers import directory
 from consent.handlers.changes import Confirmations
 from consent.handlers.checkpoints import CHECKPOINTS, Checkpoints, newest_published
+from consent.handlers.following import Follower
 from consent.handlers.leader import Leader
 from consent.handlers.people import Registry
 from consent.handlers.requests import Office
@@ -64,6 +65,7 @@ def create_app(
     provider = tracing.setup(SERVICE, settings.replica)
     leading = Leader(engine, settings, law, business, health)
     confirmations = Confirmations(engine, url)
+    follower = _follower(settings, engine, office, business)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -73,6 +75,9 @@ def create_app(
             await migrate(engine, MIGRATIONS)
             await keys.prepare()
             await _know_the_time(engine, business)
+            if follower is not None:
+                await follower.check()
+                tasks.start("register", follower.run())
             tasks.start("confirmations", confirmations.run())
             tasks.start(
                 "housekeeping",
@@ -116,6 +121,14 @@ async def _know_the_time(engine: AsyncEngine, clock: Clock) -> None:
     """Where the business clock was when this last ran: nothing may be planned for a day that is long over."""
     async with engine.connect() as conn:
         clock.move(await directory.ahead(conn))
+
+
+def _follower(settings: Settings, engine: AsyncEngine, office: Office, clock: Clock) -> Follower | None:
+    """Whoever follows the person register, if there is one."""
+    if settings.register_url is None:
+        return None
+    url, token = settings.register_url, settings.register_token
+    return Follower(engine, office, clock.now, url, token, synthetic=settings.synthetic)
 
 
 async def _follow_logs(

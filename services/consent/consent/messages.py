@@ -214,7 +214,8 @@ class StateRequest(Published):
 
 
 class ConsentState(Published):
-    """consent.state.v1: the whole state of one subject."""
+    """consent.state.v1: the whole state of one subject. circle: under address protection, who is told where the subject
+    is to be found; null: everybody who sees anything."""
 
     model_config = _example(
         version=4, subject=_SUBJECT,
@@ -226,12 +227,14 @@ class ConsentState(Published):
             }
         ],
         requests=[{"id": _REQUEST, "asker": "service:school-health", "asked": [_SUBJECT, _GUARDIAN], "open": True}],
+        circle=None,
     )  # fmt: skip
 
     version: int
     subject: Id
     grants: list[StateGrant]
     requests: list[StateRequest]
+    circle: list[Recipient] | None = None
 
 
 class Barrier(Published):

@@ -36,6 +36,8 @@ class Settings(Common):
     packaged one. test_series: in a synthetic installation, whose test numbers are taken (`skatteetaten`, `nhn`, `nav`,
     with commas between). ledger_signing_key, ledger_origin: the seed of the Ed25519 key and the name that the ledger's
     checkpoints are signed with; both stay as long as the database. witness_url, witness_key: who signs them too.
+    register_url, register_token: a person register's feed (REGISTERS.md) and the bearer token for it; without one
+    nothing is followed. A stand-in is followed in synthetic installations only.
     law_table: a file in the form of `data/law.toml` instead of the packaged one. law_approval: a file that approves its
     rows (version, by, at, rows). municipality: whose own rows count.
     """
@@ -54,6 +56,8 @@ class Settings(Common):
     ledger_origin: str = Field(pattern=notes.NAME)
     witness_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]{1,253}$")
     witness_key: Witness | None = None
+    register_url: str | None = Field(default=None, pattern=r"^https?://[^\s?#]{1,253}$")
+    register_token: SecretStr | None = None
 
     @field_validator("test_series")
     @classmethod
@@ -74,6 +78,12 @@ class Settings(Common):
     def _no_test_numbers(self) -> Self:
         if self.test_series is not None and not self.synthetic:
             raise ValueError("production takes nobody's numbers: SAMLOGG_TEST_SERIES is for synthetic installations")
+        return self
+
+    @model_validator(mode="after")
+    def _register_over_tls(self) -> Self:
+        if self.register_url is not None and not self.synthetic and not self.register_url.startswith("https://"):
+            raise ValueError("SAMLOGG_REGISTER_URL must be https: what a register says is about people")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The command `samlogg`: `trace` draws a trace, `why` what waits, `law` what the table says, `dlq` dead letters."""
+"""The command `samlogg`: traces, what waits, the law table, a person register from a file, dead letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from consent.model import law_told
 from consent.model.law import LawInvalid
-from samlogg import law, running, trace, why
+from samlogg import law, registers, running, trace, why
 
 
 def show_trace(given: argparse.Namespace) -> int:
@@ -41,6 +41,13 @@ def show_law(given: argparse.Namespace) -> int:
     return 0
 
 
+def play_registers(given: argparse.Namespace) -> int:
+    """Play a file of a person register's events; the exit code is 1 when something is put aside."""
+    told = list(registers.play(given.world, given.file, again=given.again))
+    print("\n".join(told))
+    return 1 if len(told) > 1 else 0
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="samlogg", description="What an operator asks of a running system")
@@ -62,6 +69,10 @@ def parser() -> argparse.ArgumentParser:
     telling.add_argument("--municipality", help="whose own rows count")
     telling.add_argument("--json", action="store_true", help="as JSON")
     telling.set_defaults(act=show_law)
+    playing = commands.add_parser("registers", help="a person register's events from a file, as its feed gives them")
+    playing.add_argument("file", nargs="?", help="JSON lines, as services/consent/REGISTERS.md says")
+    playing.add_argument("--again", action="store_true", help="try once more what was put aside")
+    playing.set_defaults(act=play_registers)
     commands.add_parser("dlq", help="dead letters: `samlogg dlq --help`", add_help=False)
     return made
 

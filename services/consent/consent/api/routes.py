@@ -51,15 +51,19 @@ def _request_routes(routes: APIRouter, parts: Parts) -> None:
         order = _order(parts, body)
         made: list[Made] = []
 
-        async def do(conn: Any) -> str:
+        async def do(conn: Any) -> str | None:
+            if await requests.turned_away(conn, parts.office, parts.names, actor, order, now):
+                return None
             made.append(await requests.ask(conn, parts.office, actor, order, now))
             return made[0].id
 
         id_, _ = await write.make(201, do)
+        if id_ is None:  # the refusal is committed with its record; only then is it told
+            return respond(not_found())
         if made and made[0].change is not None:
             await parts.confirmations.wait(made[0].change, parts.seconds)
         async with parts.engine.connect() as conn:
-            return answered(await views.made_request(conn, parts.office, actor, id_ or "", parts.clock.now()), 201)
+            return answered(await views.made_request(conn, parts.office, actor, id_, parts.clock.now()), 201)
 
     @routes.get(
         "/subjects/{subject}/requests", response_model=bodies.RequestList,

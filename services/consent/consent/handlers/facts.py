@@ -4,8 +4,8 @@ A new fact ends what does not hold under it, sight by law as well as grants, and
 is ever changed: of several facts the one recorded last counts, so that a mistake is put right by another fact.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -16,11 +16,12 @@ from chassis.permit import Actor
 from consent import storage
 from consent.handlers import applying, changes, granting
 from consent.handlers.requests import Made, Office
-from consent.handlers.state import content_categories, requests_of
+from consent.handlers.state import content_categories, requests_of, state_of
 from consent.model.errors import CategoryUnknown, FactNotYours, SamePerson, Unseen
 from consent.model.facts import Fact, Kind, check
 from consent.model.law import Law
 from consent.model.people import Claim, check_birth_dates, check_different
+from consent.model.requests import asked_for
 
 KIND = "law-fact"
 REFERENCE = "law_fact.reference"
@@ -62,16 +63,66 @@ async def record(
     if subject in people:
         raise SamePerson
     await changes.lock(conn, subject)
-    change = changes.new_id()
-    values = {
-        "subject": subject, "kind": said.kind, "value": said.value, "what": said.what, "people": sorted(people),
-        "begins": said.begins, "ends": said.ends, "source": source, "recorded_by": actor.id or "", "change": change,
-        "reference": await office.registry.keys.seal(subject, said.reference, REFERENCE), "recorded_at": now,
-    }  # fmt: skip
-    number = await storage.add_fact(conn, values)
-    plans = (await applying.plans_for(conn, law, [subject], now)).get(subject, ())
-    await granting.carry_out(conn, subject, plans, KIND, {"fact": number}, now, change=change)
+    change, before = changes.new_id(), await asked_now(conn, law, subject, now)
+    fact = Fact(said.kind, said.value, said.begins, said.ends, frozenset(people), said.what)
+    recorder = Recorder(source, actor.id or "", said.reference, change)
+    number = await keep(conn, office, subject, fact, recorder, now)
+    await settle(conn, law, subject, before, KIND, {"fact": number}, now, change=change)
     return Made(str(number), subject, change)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Who records a fact, what it rests on, and the change that will tell it."""
+
+    source: str
+    by: str
+    reference: str = field(repr=False)
+    change: str
+
+
+async def keep(
+    conn: AsyncConnection, office: Office, subject: str, fact: Fact, recorder: Recorder, now: datetime
+) -> int:
+    """Write a fact; the caller has locked the subject and sees to the change."""
+    values = {
+        "subject": subject, "kind": fact.kind, "value": fact.value, "what": fact.what, "people": sorted(fact.people),
+        "begins": fact.begins, "ends": fact.ends, "source": recorder.source, "recorded_by": recorder.by,
+        "change": recorder.change, "recorded_at": now,
+        "reference": await office.registry.keys.seal(subject, recorder.reference, REFERENCE),
+    }  # fmt: skip
+    return await storage.add_fact(conn, values)
+
+
+Asked = Mapping[str, frozenset[str]]
+"""Who is asked by each request that is open."""
+
+
+async def asked_now(conn: AsyncConnection, law: Law, subject: str, now: datetime) -> Asked:
+    """Who is asked today, by request that somebody can still answer."""
+    return {
+        row.rules.id: asked_for(law, row.rules, law.day_of(now))
+        for row in await requests_of(conn, law, subject)
+        if row.rules.until > now.timestamp() and not row.taken_back
+    }
+
+
+async def settle(
+    conn: AsyncConnection, law: Law, subject: str, before: Asked, kind: str, body: Mapping[str, Any], now: datetime, *,
+    change: str,
+) -> None:  # fmt: skip
+    """Write what follows of something that was recorded of the subject: grants that end or begin under it, and who is
+    asked who was not before. One change, confirmed like a withdrawal."""
+    plans = (await applying.plans_for(conn, law, [subject], now)).get(subject, ())
+    askers = {row.rules.id: row.asker for row in await requests_of(conn, law, subject)}
+    after = await asked_now(conn, law, subject, now)
+    asks = [
+        {"request": request, "asker": f"service:{askers[request]}", "asked": sorted(new)}
+        for request, asked in after.items()
+        if (new := asked - before.get(request, frozenset()))
+    ]
+    told = {**body, "opened": asks} if asks else body
+    await granting.carry_out(conn, subject, plans, kind, told, now, change=change)
 
 
 async def _asking(conn: AsyncConnection, law: Law, actor: Actor, subject: str) -> set[str]:
@@ -94,6 +145,12 @@ async def _recorders(conn: AsyncConnection, law: Law, actor: Actor, subject: str
     return found
 
 
+async def _told_where(conn: AsyncConnection, law: Law, actor: Actor, subject: str, now: datetime) -> bool:
+    """May this member of staff know where the subject is to be found?"""
+    circle = (await state_of(conn, law, subject, now))["circle"]
+    return circle is None or any(f"service:{one}" in circle for one in actor.services)
+
+
 async def listed(
     conn: AsyncConnection, office: Office, actor: Actor, subject: str, now: datetime
 ) -> Sequence[dict[str, Any]]:
@@ -103,6 +160,9 @@ async def listed(
     if not (actor.kind == "person" and actor.id == subject):
         mine = await _recorders(conn, office.law, actor, subject, office.law.day_of(now))
         rows = [row for row in rows if row.fact.kind in mine]
+        if not await _told_where(conn, office.law, actor, subject, now):  # which service recorded it says where
+            own = {f"asker:{one}" for one in actor.services}
+            rows = [row if row.source in own else replace(row, source="asker") for row in rows]
     return [
         {
             "id": str(row.fact.order), "kind": row.fact.kind, "value": row.fact.value, "what": row.fact.what,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.causes import PartFailure
+from chassis.clock import rfc3339
 from chassis.permit import Actor
 from consent import storage
 from consent.model import tree
@@ -133,3 +134,12 @@ def own_act(
     if on_behalf_of is not None:
         content |= {"on_behalf_of": on_behalf_of, "manner": manner}
     return Record(id_, "look", subject, subject, content, actor.kind, actor.id, touched, under)
+
+
+async def refuse(
+    conn: AsyncConnection, names: Pseudonyms, actor: Actor, subject: str, id_: str, route: str, now: datetime
+) -> None:
+    """Put on the subject's record that this actor was turned down; nothing where there is no such subject."""
+    if await storage.subject_row(conn, subject) is not None:
+        refused = own_act(id_, rfc3339(now), subject, actor, route, reason="not-found")
+        await append_act(conn, names, refused, now)

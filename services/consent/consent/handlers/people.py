@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +16,8 @@ from consent import storage
 from consent.model.errors import RuleBroken, Unseen
 from consent.model.national_id import NationalId, Series, accept
 from consent.model.people import Claim, Identity, plain_name
-from consent.storage import PersonRow
+from consent.model.registers import PLAIN
+from consent.storage import NumberRow, PersonRow
 
 _NAMES = "person.names"
 _NUMBER = "person_number.number"
@@ -61,29 +63,69 @@ class Registry:
         return found
 
     async def _add(self, conn: AsyncConnection, claim: Claim, hash_: bytes, source: str, now: datetime) -> PersonRow:
-        id_ = str(uuid4())
-        names = json.dumps([plain_name(claim.given_name), plain_name(claim.family_name)])
-        sealed = await self.keys.seal(id_, names, _NAMES)
-        values = {
-            "id": id_, "names": sealed, "birth_date": claim.birth_date, "birth_source": source,
-            "language": claim.language, "created_at": now,
-        }  # fmt: skip
+        values = await self._person(claim, source, now)
+        id_, sealed = values["id"], values["names"]
         number = {
-            "hash": hash_, "number": await self.keys.seal(id_, claim.number.number, _NUMBER), "kind": claim.number.kind,
+            "hash": hash_, "number": await self._sealed(id_, claim.number), "kind": claim.number.kind,
             "synthetic": claim.number.synthetic, "source": source, "since": now,
         }  # fmt: skip
         await storage.add_person(conn, values, number)
         return PersonRow(id_, sealed, claim.birth_date, claim.language)
 
+    async def _person(self, claim: Claim, source: str, now: datetime) -> dict[str, Any]:
+        id_ = str(uuid4())
+        names = json.dumps([plain_name(claim.given_name), plain_name(claim.family_name)])
+        return {
+            "id": id_, "names": await self.keys.seal(id_, names, _NAMES), "birth_date": claim.birth_date,
+            "birth_source": source, "language": claim.language, "created_at": now,
+        }  # fmt: skip
+
+    async def begin(self, conn: AsyncConnection, claim: Claim, source: str, now: datetime) -> str:
+        """A record for somebody whose numbers stand on another's, and are moved to it by the caller."""
+        values = await self._person(claim, source, now)
+        await storage.add_person(conn, values)
+        return str(values["id"])
+
     async def match(self, conn: AsyncConnection, number: str, today: date) -> str:
-        """The id of the person with this number; Unseen when there is none or the number is none."""
+        """The id of the person whose number this is now; Unseen when there is none, when the number is none or no
+        longer theirs, and where a register has said that the person is dead or the record is of two people."""
         try:
-            found = await storage.person_by_hash(conn, self.hash(self.accept(number, today)))
+            hash_ = self.hash(self.accept(number, today))
         except RuleBroken as error:
             raise Unseen from error
-        if found is None:
-            raise Unseen
-        return found.id
+        in_use = [row.person for row in await storage.numbers_by_hash(conn, [hash_]) if row.in_use]
+        standings = await storage.standings_of(conn, in_use)
+        for person in in_use:
+            if not standings.get(person, PLAIN).over:
+                return person
+        raise Unseen
+
+    async def find(self, conn: AsyncConnection, number: NationalId) -> str | None:
+        """Who has or had this number, if they are known."""
+        found = await storage.person_by_hash(conn, self.hash(number))
+        return None if found is None else found.id
+
+    async def add_number(
+        self, conn: AsyncConnection, person: str, number: NationalId, source: str, now: datetime, *, in_use: bool
+    ) -> None:
+        """Another number of somebody known: found by its hash, sealed with their key."""
+        values = {
+            "hash": self.hash(number), "person": person, "number": await self._sealed(person, number),
+            "kind": number.kind, "synthetic": number.synthetic, "source": source, "since": now,
+            "until": None if in_use else now,
+        }  # fmt: skip
+        await storage.add_number(conn, values)
+
+    async def move_number(self, conn: AsyncConnection, person: str, number: NationalId) -> None:
+        """The number belongs to another record than it did."""
+        await storage.move_number(conn, self.hash(number), person, await self._sealed(person, number))
+
+    async def _sealed(self, person: str, number: NationalId) -> bytes:
+        return await self.keys.seal(person, number.number, _NUMBER)
+
+    async def unsealed(self, row: NumberRow, today: date) -> NationalId:
+        """The number in the clear; KeyGone when the person's key was destroyed."""
+        return self.accept(await self.keys.open(row.person, row.number, _NUMBER), today)
 
     async def identity(self, conn: AsyncConnection, person: str) -> Identity:
         """Names and birth date; Unseen when nobody is known by this id, KeyGone when the key was destroyed."""

@@ -10,16 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.permit import Actor
 from consent import storage
 from consent.handlers import changes
+from consent.handlers.ledger import refuse
 from consent.handlers.people import Registry
 from consent.handlers.state import content_categories
 from consent.model.errors import CategoryUnknown, PurposeUnknown, ServiceUnknown
 from consent.model.facts import Responsibility
-from consent.model.law import SYSTEM_CATEGORIES, Category, Law, guardians_ever_needed
+from consent.model.law import SYSTEM_CATEGORIES, Category, Law, circle, guardians_ever_needed
+from consent.model.ledger import Pseudonyms
 from consent.model.people import Claim, check_birth_dates, check_different, check_responsibility
+from consent.model.registers import STRICT
 from consent.model.requests import Asked, Cell, asked_for, asker_of, check_until
 from consent.model.texts import Texts
 from consent.storage import PersonRow
 
+ROUTE = "consent.ask"
 WHY = "request.why"
 """Where the reason is sealed."""
 
@@ -57,6 +61,29 @@ class Office:
     law: Law
     texts: Texts
     registry: Registry
+
+
+async def turned_away(
+    conn: AsyncConnection, office: Office, names: Pseudonyms, actor: Actor, order: Order, now: datetime
+) -> bool:
+    """May this service not ask about this person at all? Then they are told what is told of somebody who is not there,
+    and it is on the person's own record.
+
+    So it is with whoever is dead or whose record is nobody's, and under strict address protection for every service
+    that the table does not name: whom the person already has to do with asks for it.
+    """
+    found = await office.registry.find(conn, order.subject.number)
+    said = await storage.standings_of(conn, [] if found is None else [found])
+    if found is None or found not in said:
+        return False
+    standing, services = said[found], await storage.services(conn)
+    asker = services.get(asker_of(actor.services, order.asker))
+    row = circle(office.law, standing.protection, office.law.day_of(now))
+    inside = asker is not None and row is not None and row.admits(asker.kind)
+    if not standing.over and (standing.protection != STRICT or inside):
+        return False
+    await refuse(conn, names, actor, found, str(uuid4()), ROUTE, now)
+    return True
 
 
 async def ask(conn: AsyncConnection, office: Office, actor: Actor, order: Order, now: datetime) -> Made:

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consent import storage
 from consent.model.errors import Unseen
 from consent.model.law import ASKED_LIKE_OTHERS, Category, Law
+from consent.model.registers import PLAIN
 from consent.model.requests import asked_for
-from consent.model.state import Known, Live, OpenRequest, by_law, whole
+from consent.model.state import Known, Live, OpenRequest, by_law, inside, whole
 from consent.storage import RequestRow, SubjectRow
 
 TURN = 10
@@ -38,6 +39,8 @@ async def states_of(conn: AsyncConnection, law: Law, subjects: Sequence[str], no
     categories = tuple((await content_categories(conn)).values())
     grants = await storage.grants_about(conn, subjects, epoch)
     requests = await storage.requests_about(conn, subjects, law.ends)
+    hidden = any(one.standings.get(id_, PLAIN).protected for id_, one in known.items())
+    sectors = {id_: one.kind for id_, one in (await storage.services(conn)).items()} if hidden else {}
     found = []
     for number, (subject, row) in enumerate(rows.items()):
         if number % TURN == 0:
@@ -46,10 +49,12 @@ async def states_of(conn: AsyncConnection, law: Law, subjects: Sequence[str], no
         open_requests = [
             OpenRequest(one.rules.id, one.asker, tuple(sorted(asked_for(law, one.rules, on))))
             for one in requests.get(subject, ())
-            if one.rules.until > epoch
+            if one.rules.until > epoch and not known[subject].ended
         ]
+        have = {one.asker for one in open_requests} | {grant.terms.recipient.partition(":")[2] for grant in live}
+        told = inside(law, known[subject], {id_: sectors.get(id_) for id_ in have}, on) if hidden else None
         seen = by_law(law, known[subject], categories, now)
-        found.append(whole(subject, row.version, live, seen, open_requests))
+        found.append(whole(subject, row.version, live, seen, open_requests, told))
     return found
 
 
@@ -60,10 +65,14 @@ async def known_of(conn: AsyncConnection, subjects: Sequence[str]) -> Mapping[st
 
 async def _known(conn: AsyncConnection, rows: Mapping[str, SubjectRow]) -> Mapping[str, Known]:
     guardians, facts = await storage.guardians_of(conn, rows), await storage.facts_of(conn, rows)
+    people = {
+        id_: {id_, *guardians.get(id_, ())}.union(*(fact.people for fact in facts.get(id_, ()))) for id_ in rows
+    }  # fmt: skip
+    said = await storage.standings_of(conn, frozenset().union(*people.values()))
     return {
         id_: Known(
             id_, row.birth_date, frozenset(person for person, sees in guardians.get(id_, {}).items() if sees),
-            facts.get(id_, ()),
+            facts.get(id_, ()), {person: said[person] for person in people[id_] & said.keys()} if said else {},
         )
         for id_, row in rows.items()
     }  # fmt: skip

@@ -12,10 +12,11 @@ from chassis.keys import SubjectKeys
 from chassis.permit import Actor
 from consent import storage
 from consent.handlers import ledger
+from consent.handlers.ledger import refuse
 from consent.handlers.registering import Whose, keep, sealed
 from consent.handlers.requests import Office
 from consent.handlers.state import requests_of
-from consent.handlers.withdrawals import Part, Voice, Withdrawal, refuse, shown, take_back
+from consent.handlers.withdrawals import Part, Voice, Withdrawal, shown, take_back
 from consent.model.errors import Unseen
 from consent.model.law import Law
 from consent.model.ledger import Pseudonyms

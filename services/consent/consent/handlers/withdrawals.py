@@ -12,6 +12,7 @@ from chassis.clock import rfc3339
 from chassis.permit import Actor
 from consent import storage
 from consent.handlers import granting, ledger
+from consent.handlers.ledger import refuse
 from consent.handlers.looks import named, words_for
 from consent.handlers.state import requests_of
 from consent.model.errors import Unseen
@@ -90,15 +91,6 @@ async def withdraw(
     )
     await ledger.append_act(conn, names, act, now)
     return shown(found)
-
-
-async def refuse(
-    conn: AsyncConnection, names: Pseudonyms, actor: Actor, subject: str, id_: str, route: str, now: datetime
-) -> None:
-    """Put on the subject's record that this actor was turned down; nothing where there is no such subject."""
-    if await storage.subject_row(conn, subject) is not None:
-        refused = ledger.own_act(id_, rfc3339(now), subject, actor, route, reason="not-found")
-        await ledger.append_act(conn, names, refused, now)
 
 
 async def take_back(

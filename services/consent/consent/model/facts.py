@@ -11,21 +11,25 @@ from typing import Literal, get_args
 
 from consent.model.errors import FactPeriodInvalid, FactUnfit
 
-Kind = Literal["responsibility", "care", "capacity", "party"]
+Kind = Literal["responsibility", "care", "capacity", "party", "guardianship"]
 Responsibility = Literal["felles", "mor", "far", "medmor", "andre", "ukjent"]
 """The National Population Register's words (Foreldreansvarstype, domain report 3.3)."""
 Care = Literal["parents", "child-welfare"]
 Ability = Literal["able", "lacking", "temporarily"]
 Standing = Literal["age", "decision"]
 """Is the subject a party by their age, or by a decision before it?"""
+Mandate = Literal["none", "personal", "economic"]
+"""What an adult's guardian (verge) has a mandate for: there is none, personal matters too, or economic ones alone."""
 Party = Literal["subject", "guardians", "representatives"]
-"""guardians: who holds parental responsibility. representatives: whom a care order or a decision on capacity names."""
+"""guardians: who holds parental responsibility. representatives: whom a care order or a decision on capacity names, and
+while capacity is away a guardian whose mandate is about personal matters."""
 
 VALUES: Mapping[Kind, tuple[str, ...]] = {
     "responsibility": get_args(Responsibility),
     "care": get_args(Care),
     "capacity": get_args(Ability),
     "party": get_args(Standing),
+    "guardianship": get_args(Mandate),
 }
 """What each kind of fact can say; but for responsibility the first is what counts without a fact."""
 
@@ -98,6 +102,9 @@ def situation(facts: Sequence[Fact], on: date) -> Situation:
     named: frozenset[str] = frozenset()
     for one in (care, capacity):
         named |= frozenset() if one is None else one.people
+    guardianship = last.get(("guardianship", None))
+    if guardianship is not None and guardianship.value == "personal" and capacity is not None:
+        named |= guardianship.people if capacity.value != "able" else frozenset()
     parties = frozenset(what for (kind, what), fact in last.items() if kind == "party" and fact.value == "decision")
     return Situation(
         None if responsibility is None else responsibility.value,
@@ -159,7 +166,7 @@ def check(fact: Fact, people: int) -> None:
     """
     if fact.value not in VALUES[fact.kind] or (fact.what is not None and fact.kind != "party"):
         raise FactUnfit
-    names = fact.value in ("child-welfare", "lacking")
+    names = fact.value in ("child-welfare", "lacking", "personal", "economic")
     if fact.kind == "responsibility":
         named = fits(fact.value, people)
     elif fact.value == "temporarily":

@@ -127,6 +127,21 @@ class RecordRow:
     sectors: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CircleRow:
+    """Who may know where somebody under address protection is: services of these sectors (none: of any that has to do
+    with them), and whether guardians outside it still see content, without places (`masked`) or not at all."""
+
+    source: Source
+    protection: tuple[str, ...]
+    sectors: tuple[str, ...]
+    guardians: Literal["masked", "nothing"]
+
+    def admits(self, sector: str | None) -> bool:
+        """Is a service of this sector in the circle?"""
+        return not self.sectors or sector in self.sectors
+
+
 @dataclass(frozen=True, eq=False)
 class Law:
     """The whole table, one version of it, for one municipality. `zone` says when a day begins.
@@ -141,6 +156,7 @@ class Law:
     answers: tuple[AnswerRow, ...]
     sights: tuple[SightRow, ...]
     records: tuple[RecordRow, ...]
+    circles: tuple[CircleRow, ...]
     strict_needs: frozenset[Party]
     by_key: Mapping[Key, tuple[Row, ...]] = field(repr=False)
     ages: tuple[int, ...] = field(repr=False)
@@ -191,6 +207,18 @@ class Sight:
     actions: tuple[str, ...]
     basis: str
     rows: tuple[str, ...]
+
+
+def circle(law: Law, protection: str, on: date) -> CircleRow | None:
+    """The row about somebody under this protection; None where none that is verified says anything: then no service is
+    in the circle, and guardians outside it see nothing."""
+    return next(
+        (
+            row for row in law.circles
+            if protection in row.protection and row.source.holds(on) and row.source.verified()
+        ),
+        None,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=50_000)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from consent.model.facts import VALUES, Party
@@ -18,6 +18,7 @@ from consent.model.law import (
     GENERAL,
     SPECIAL,
     AnswerRow,
+    CircleRow,
     Key,
     Law,
     LawInvalid,
@@ -29,6 +30,7 @@ from consent.model.law import (
     Who,
     keys,
 )
+from consent.model.registers import GRADES
 
 _SOURCE = {"id", "legal", "verified_by", "verified_at", "valid_from", "valid_to"}
 _REACH = {"from_age", "to_age", "capacity", "care", "party", "municipality"}
@@ -36,14 +38,16 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "answer": frozenset(_SOURCE | _REACH | {"what", "sector", "needs", "asks", "hears"}),
     "sight": frozenset(_SOURCE | _REACH | {"who", "what", "actions", "basis"}),
     "record": frozenset(_SOURCE | {"fact", "roles", "sectors"}),
+    "circle": frozenset(_SOURCE | {"protection", "sectors", "guardians"}),
 }
 _HEAD = {"version", "zone", "longest_days", "strict_needs", "project", *_FIELDS}
 _PARTIES: tuple[Party, ...] = get_args(Party)
 _WHO: tuple[Who, ...] = get_args(Who)
 _ACTIONS = ("read", "contribute")
 _ROLES = ("professional", "leader")
+_KEEPS = ("masked", "nothing")
 _MARK = 24
-_R = TypeVar("_R", AnswerRow, SightRow, RecordRow)
+_R = TypeVar("_R", AnswerRow, SightRow, RecordRow, CircleRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +79,23 @@ def parse(
     answers = [_answer(row) for row in _rows(data, "answer")]
     sights = [_sight(row) for row in _rows(data, "sight")]
     records = [_record(row) for row in _rows(data, "record")]
-    sources = [row.source for row in answers] + [row.source for row in sights] + [row.source for row in records]
+    circles = [_circle(row) for row in _rows(data, "circle")]
+    sources = [row.source for kind in (answers, sights, records, circles) for row in kind]
     _each_once([source.row for source in sources])
+    _check_circles(circles)
     _check_ages([*answers, *sights])
     if production:
         _check_verified(sources, head["project"], approval)
     here = [row for row in answers if row.reach.municipality in (None, municipality)]
     seen = [row for row in sights if row.reach.municipality in (None, municipality)]
     answers, sights, records = _approved(here, approval), _approved(seen, approval), _approved(records, approval)
+    circles = _approved(circles, approval)
     both: list[Row] = [*answers, *sights]
     return Law(
         version=head["version"], mark=_mark(data, municipality, approval), zone=head["zone"],
         longest_days=head["longest_days"], answers=tuple(answers), sights=tuple(sights), records=tuple(records),
-        strict_needs=head["strict_needs"], by_key=_by_key(both), ages=_ages(both), days=_days(both),
+        circles=tuple(circles), strict_needs=head["strict_needs"], by_key=_by_key(both), ages=_ages(both),
+        days=_days(both),
     )  # fmt: skip
 
 
@@ -147,6 +155,23 @@ def _sight(row: Mapping[str, Any]) -> SightRow:
 def _record(row: Mapping[str, Any]) -> RecordRow:
     roles = _chosen(row, "roles", _ROLES)
     return RecordRow(_source(row), _one(row, "fact", tuple(VALUES)), roles, _texts(row, "sectors", ()))
+
+
+def _circle(row: Mapping[str, Any]) -> CircleRow:
+    keeps: Literal["masked", "nothing"] = "masked" if _one(row, "guardians", _KEEPS) == "masked" else "nothing"
+    return CircleRow(_source(row), _chosen(row, "protection", GRADES[1:]), _texts(row, "sectors", ()), keeps)
+
+
+def _check_circles(rows: Iterable[CircleRow]) -> None:
+    """On no day do two rows speak of one protection."""
+    seen: list[CircleRow] = []
+    for row in rows:
+        for other in seen:
+            days = {row.source.valid_from, other.source.valid_from}
+            both = set(row.protection) & set(other.protection)
+            if both and any(row.source.holds(day) and other.source.holds(day) for day in days):
+                raise LawInvalid(f"law table, row {row.source.row}: it overlaps row {other.source.row}")
+        seen.append(row)
 
 
 def _what(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from consent.model.law import (
     SYSTEM_CATEGORIES,
     AnswerRow,
     Category,
+    CircleRow,
     Law,
     RecordRow,
     Row,
@@ -174,10 +175,27 @@ def page(law: Law) -> Iterator[str]:
             for row in law.records
         ],
     )  # fmt: skip
+    yield "\n## Who may know where somebody under address protection is\n"
+    yield from _tabled(
+        ("row", "protection", "besides the person and those hidden with them", "guardians outside see", "source",
+         "verified", "in force"),
+        [
+            [row.source.row, ", ".join(row.protection), _inside(row), _left(row), *_foot(row.source)]
+            for row in law.circles
+        ],
+    )  # fmt: skip
 
 
 def _recorders(row: RecordRow) -> str:
     return f"{' or '.join(row.roles)} of {', '.join(row.sectors) or 'any service'} that has asked about the person"
+
+
+def _inside(row: CircleRow) -> str:
+    return f"{', '.join(row.sectors)} services" if row.sectors else "every service that has to do with them"
+
+
+def _left(row: CircleRow) -> str:
+    return "content without places" if row.guardians == "masked" else "nothing"
 
 
 def _tabled(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -28,7 +28,8 @@ class Cell(NamedTuple):
 class Asked:
     """A request as the rules need it. guardians: who hold responsibility, as those who asked have said.
 
-    facts: what is recorded of the subject; where it says who holds responsibility, that counts.
+    facts: what is recorded of the subject; where it says who holds responsibility, that counts. barred: whom a register
+    keeps from being asked (model/registers.py): their yes is missing where it is needed.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Asked:
     purpose: str
     until: int
     facts: Facts = ()
+    barred: frozenset[str] = frozenset()
 
 
 Answers = Mapping[tuple[str, Cell], Said]
@@ -88,7 +90,7 @@ def asked_for(law: Law, request: Asked, on: date) -> frozenset[str]:
     for cell in _different(request):
         who = _who(law, request, cell, on)
         found |= _people(request, who.needs | who.asks, on)
-    return frozenset(found)
+    return frozenset(found) - request.barred
 
 
 def nobody_answers(law: Law, request: Asked, cells: Iterable[Cell], on: date) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -10,10 +10,13 @@ from uuid import UUID, uuid5
 
 from consent.model.facts import ALWAYS, Facts, Party, Span, tenures
 from consent.model.grants import BASIS, Terms
-from consent.model.law import Category, Law, Sight, Who, sights
+from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Category, Law, Sight, Who, circle, sights
+from consent.model.registers import PLAIN, Standings, outside
 
 TYPE = "consent.state.v1"
 PURPOSE_BY_LAW = "insight"
+_TELLS_PLACES = frozenset({PARTICIPANTS, *SYSTEM_CATEGORIES})
+"""What is about services: for a guardian who may not know where the subject is, there is nothing left of it."""
 _BY_LAW = UUID("6f1d8a52-7f0e-5b0b-9b1c-2f6f3a7c4e11")
 
 
@@ -37,9 +40,12 @@ class OpenRequest:
 
 def whole(
     subject: str, version: int, live: Iterable[Live], by_law: Iterable[Mapping[str, Any]],
-    requests: Iterable[OpenRequest],
+    requests: Iterable[OpenRequest], inside: Iterable[str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """The record on the state topic; the order of its lists says nothing but is always the same."""
+    """The record on the state topic; the order of its lists says nothing but is always the same.
+
+    inside: who is told where the subject is to be found, under address protection; None: there is none.
+    """
     grants = [_by_consent(grant) for grant in live] + [dict(grant) for grant in by_law]
     return {
         "version": version, "subject": subject, "grants": sorted(grants, key=lambda grant: grant["id"]),
@@ -47,6 +53,7 @@ def whole(
             {"id": found.id, "asker": f"service:{found.asker}", "asked": list(found.asked), "open": True}
             for found in sorted(requests, key=lambda found: found.id)
         ],
+        "circle": None if inside is None else sorted(inside),
     }  # fmt: skip
 
 
@@ -61,12 +68,22 @@ def _by_consent(grant: Live) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A subject as the law table is asked about them. guardians: as those who asked have said, and who see by law."""
+    """A subject as the law table is asked about them. guardians: as those who asked have said, and who see by law.
+
+    standings: of the subject and of everybody who answers for them, as far as a register has said anything.
+    """
 
     subject: str
     born: date
     guardians: frozenset[str]
     facts: Facts = ()
+    standings: Standings = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Is the record nobody's any more: of somebody dead, of two people, or merged into another?"""
+        own = self.standings.get(self.subject, PLAIN)
+        return own.over or own.same_as is not None
 
 
 def by_law(law: Law, known: Known, categories: Sequence[Category], now: datetime) -> list[dict[str, Any]]:
@@ -98,13 +115,50 @@ _PARTIES: tuple[tuple[Who, Party], ...] = (
 
 
 def _seers(law: Law, known: Known, categories: Sequence[Category], on: date) -> Iterator[tuple[str, Who, list[Sight]]]:
-    """Everybody who sees by law from now on, with what they see while they are who they are."""
+    """Everybody who sees by law from now on, with what they see while they are who they are, and as far as what a
+    register says lets them."""
+    own = known.standings.get(known.subject, PLAIN)
+    if own.over:
+        return
     for who, party in _PARTIES:
+        if own.same_as is not None and who != "self":
+            continue
         people = tenures(known.facts, party, known.subject, known.guardians)
         if people:
             seen = sights(law, who, categories, known.born, on, known.facts)
             for person, spans in people.items():
-                yield person, who, [cut for span in spans for sight in seen if (cut := _within(sight, span, on))]
+                left = seen if not known.standings else list(_left(law, known, person, seen, on))
+                found = [cut for span in spans for sight in left if (cut := _within(sight, span, on))]
+                yield (own.same_as or person) if who == "self" else person, who, found
+
+
+def _left(law: Law, known: Known, person: str, seen: Iterable[Sight], on: date) -> Iterator[Sight]:
+    """What a register leaves of somebody's sight by law: nothing of the dead's, and not what tells where the subject is
+    to whoever may not know."""
+    subject, standings = known.subject, known.standings
+    own = standings.get(person, PLAIN)
+    if own.over or (own.same_as is not None and person != subject):
+        return
+    hidden = outside(standings, subject, person)
+    row = circle(law, standings[subject].protection, on) if hidden else None
+    if hidden and (row is None or row.guardians == "nothing"):
+        return
+    yield from (sight for sight in seen if not hidden or sight.category not in _TELLS_PLACES)
+
+
+def inside(law: Law, known: Known, services: Mapping[str, str | None], on: date) -> frozenset[str] | None:
+    """Who is told where the subject is to be found; None without address protection: everybody who sees anything.
+
+    services: those that have to do with the subject, each with its sector.
+    """
+    subject, standings = known.subject, known.standings
+    protection = standings.get(subject, PLAIN).protection
+    if not standings.get(subject, PLAIN).protected:
+        return None
+    people = {person for person, one in standings.items() if not one.over and not outside(standings, subject, person)}
+    row = circle(law, protection, on)
+    kept = () if row is None else [id_ for id_, kind in services.items() if row.admits(kind)]
+    return frozenset({f"person:{person}" for person in people} | {f"service:{id_}" for id_ in kept})
 
 
 def _within(sight: Sight, span: Span, on: date) -> Sight | None:

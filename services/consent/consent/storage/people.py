@@ -61,10 +61,11 @@ def _people() -> Any:
     return select(person.c.id, person.c.names, person.c.birth_date, person.c.language)
 
 
-async def add_person(conn: AsyncConnection, values: Mapping[str, Any], number: Mapping[str, Any]) -> None:
-    """A new person with their number."""
+async def add_person(conn: AsyncConnection, values: Mapping[str, Any], number: Mapping[str, Any] | None = None) -> None:
+    """A new person, with their number if it is new too."""
     await conn.execute(insert(person).values(**values))
-    await conn.execute(insert(person_number).values(person=values["id"], **number))
+    if number is not None:
+        await conn.execute(insert(person_number).values(person=values["id"], **number))
 
 
 async def add_claim(conn: AsyncConnection, id_: str, source: str, said: bytes, at: datetime) -> None:
@@ -116,6 +117,11 @@ async def subject_rows(conn: AsyncConnection, subjects: Iterable[str]) -> dict[s
     query = select(subject.c.id, subject.c.version, person.c.birth_date).join(person)
     rows = await conn.execute(query.where(subject.c.id == ids(subjects)))
     return {row.id: SubjectRow(row.id, row.version, row.birth_date) for row in rows}
+
+
+async def set_birth_date(conn: AsyncConnection, id_: str, born: date, source: str) -> None:
+    """Somebody's birth date, from a better source than before."""
+    await conn.execute(update(person).where(person.c.id == id_).values(birth_date=born, birth_source=source))
 
 
 async def raise_version(conn: AsyncConnection, id_: str) -> int:

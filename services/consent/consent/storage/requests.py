@@ -12,11 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consent.model.facts import Facts
 from consent.model.law import Category
 from consent.model.otherwise import DIGITAL, Manner
+from consent.model.registers import Standings, barred
 from consent.model.requests import Asked, Cell, Said
 from consent.storage.facts import facts_of
 from consent.storage.facts import ids as among
+from consent.storage.registers import standings_of
 from consent.storage.tables import answer, change, person, request, request_cell, request_guardian
 from consent.storage.tables_otherwise import given_otherwise
+from consent.storage.tables_registers import person_standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +97,14 @@ async def requests_about(
     for row in await conn.execute(select(request_guardian).where(request_guardian.c.request == among(ids))):
         guardians[row.request].add(row.guardian)
     facts = await facts_of(conn, {row.subject for row in rows})
+    named = {person for found in facts.values() for fact in found for person in fact.people}.union(*guardians.values())
+    standings = await standings_of(conn, named | {row.subject for row in rows})
     made: dict[str, list[RequestRow]] = {}
     for row in rows:
-        known = _Known(cells[row.id], frozenset(guardians[row.id]), facts.get(row.subject, ()), ends(row.until))
+        said = facts.get(row.subject, ())
+        people = guardians[row.id].union(*(fact.people for fact in said))
+        away = _barred(standings, row.subject, people) if standings else frozenset()
+        known = _Known(cells[row.id], frozenset(guardians[row.id]), said, ends(row.until), away)
         made.setdefault(row.subject, []).append(_request(row, known))
     return made
 
@@ -109,12 +117,17 @@ class _Known:
     guardians: frozenset[str]
     facts: Facts
     until: int
+    barred: frozenset[str]
+
+
+def _barred(standings: Standings, subject: str, people: Iterable[str]) -> frozenset[str]:
+    return frozenset(person for person in people if barred(standings, subject, person))
 
 
 def _request(row: Any, known: _Known) -> RequestRow:
     kinds = {cell: category for cell, (category, _) in known.cells.items()}
     rules = Asked(
-        row.id, row.subject, row.birth_date, known.guardians, kinds, row.purpose, known.until, known.facts
+        row.id, row.subject, row.birth_date, known.guardians, kinds, row.purpose, known.until, known.facts, known.barred
     )  # fmt: skip
     controllers = {cell: controller for cell, (_, controller) in known.cells.items()}
     return RequestRow(
@@ -141,7 +154,8 @@ async def subject_of_request(conn: AsyncConnection, id_: str) -> str | None:
 
 
 async def words_about(conn: AsyncConnection, requests: Iterable[str]) -> dict[str, dict[tuple[str, Cell], Word]]:
-    """The latest word of each person about each cell of these requests."""
+    """The latest word of each person about each cell of these requests. Of a record that was of two people nobody can
+    say whose words they were: they do not count."""
     ids = list(requests)
     found: dict[str, dict[tuple[str, Cell], Word]] = {id_: {} for id_ in ids}
     if not ids:
@@ -157,8 +171,9 @@ async def words_about(conn: AsyncConnection, requests: Iterable[str]) -> dict[st
             func.coalesce(given_at, answer.c.at).label("at"),
         )  # fmt: skip
         .outerjoin(given_otherwise, given_otherwise.c.id == answer.c.given)
+        .outerjoin(person_standing, person_standing.c.person == answer.c.person)
         .ext(distinct_on(*columns))
-        .where(answer.c.request == among(ids))
+        .where(answer.c.request == among(ids), person_standing.c.closed.is_not(True))
         .order_by(*columns, answer.c.seq.desc())
     )
     for row in await conn.execute(query):

@@ -118,6 +118,7 @@ law_fact = Table(
     Column("change", _id(), nullable=False),
     _time("recorded_at"),
     CheckConstraint("ends IS NULL OR ends > begins"),
+    Index("law_fact_people", "people", postgresql_using="gin"),
 )  # fmt: skip
 """What the law table takes of a subject (model/facts.py), only ever added to. people: who holds responsibility, or
 answers by a decision. reference: of the decision or register, sealed with the subject's key."""

@@ -153,7 +153,7 @@ class Owners:
         if not isinstance(part.decision, Permit):
             return None
         reader = asked.actor.id if asked.actor.kind == "person" else None
-        return cutting.allowed(part.decision, asked.route.fixed, reader)
+        return cutting.allowed(part.decision, asked.route.fixed, reader, asked.actor.services)
 
     def _cut(
         self, asked: Asked, body: dict[str, Any], permitted: cutting.Allowed, headers: dict[str, str]

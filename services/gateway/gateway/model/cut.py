@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,11 @@ _TOLD = frozenset({"responsible", "recipient"})
 _NESTED = (dict, list)
 _OF_ALL = frozenset({"services"})
 """Numbers beside a list that are made of all of it, and that nobody here can make anew."""
-_PERSON = "person:"
+_PLACES = frozenset({"place", "address", "location", "guide"})
+"""Fields that say where something is, of whatever owner; a guide is a district's."""
+_UNITS = frozenset({"service", "to_service"})
+_STAFF = frozenset({"staff", "machine"})
+_SERVICE, _PERSON = "service:", "person:"
 _UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _IN_PATH = re.compile(r"/(subjects|persons)/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?=/|\Z)")
 
@@ -35,12 +39,14 @@ class Allowed:
 
     `fixed`: the category that the route is about, where its table says so; its items then tell what others may see or
     saw. `reader`: a person, who is shown the own acts among them whole; `everything`: the reader is the subject.
+    `places`: None where they may be told; else the reader's own services, which alone are named.
     """
 
     since: Mapping[str, str | None]
     fixed: str | None = None
     reader: str | None = None
     everything: bool = False
+    places: frozenset[str] | None = None
 
     def shows(self, item: Mapping[str, Any]) -> bool:
         """Is the item in a permitted category, and late enough? An item of two categories needs both."""
@@ -70,14 +76,19 @@ class Allowed:
         return back is None or (isinstance(at, str) and at[:19] >= back)
 
 
-def allowed(permit: Permit, fixed: str | None = None, reader: str | None = None) -> Allowed:
-    """The permit's cells by category; of two grants the longer look back counts. `fixed`, `reader`: as in Allowed."""
+def allowed(
+    permit: Permit, fixed: str | None = None, reader: str | None = None, own: Collection[str] = ()
+) -> Allowed:  # fmt: skip
+    """The permit's cells by category; of two grants the longer look back counts. `fixed`, `reader`: as in Allowed.
+
+    own: the reader's services.
+    """
     since: dict[str, str | None] = {}
     for cell in permit.cells:
         back = None if cell.back is None else datetime.fromtimestamp(cell.back, UTC).isoformat()[:19]
         known = since.get(cell.category, back)
         since[cell.category] = None if back is None or known is None else min(back, known)
-    return Allowed(since, fixed, reader, reader == permit.subject)
+    return Allowed(since, fixed, reader, reader == permit.subject, frozenset(own) if permit.masked else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,31 @@ def cut(body: dict[str, Any], permitted: Allowed) -> Cut:
                 left[name] = len(left["items"])
         for name in _OF_ALL & left.keys():
             del left[name]
-    return Cut(left, counter.dropped)
+    taken = 0 if permitted.places is None else _without_places(left, permitted.places)
+    return Cut(left, counter.dropped + taken)
+
+
+def _without_places(value: Any, own: frozenset[str]) -> int:
+    """Take out whatever says where the subject is to be found, at any depth; how much it was. Services are places too:
+    but for the reader's own ones none is named, nor who acts for it."""
+    if type(value) is list:
+        return sum(_without_places(inner, own) for inner in value)
+    if type(value) is not dict:
+        return 0
+    hidden = {name for name in _PLACES & value.keys() if value[name] is not None}
+    units = {name for name in _UNITS & value.keys() if value[name] is not None and value[name] not in own}
+    units |= {name for name, inner in value.items() if _names_another(inner, own)}
+    if units:  # and whoever acts for it, or what it is called
+        hidden |= units | {name for name in ("staff", "name", "text") if value.get(name) is not None}
+        hidden |= {"id"} if value.get("kind") in _STAFF else set()
+    hidden |= {"participants"} if value.get("participants") else set()
+    for name in hidden:
+        value[name] = None
+    return len(hidden) + sum(_without_places(inner, own) for inner in value.values())
+
+
+def _names_another(inner: Any, own: frozenset[str]) -> bool:
+    return type(inner) is str and inner.startswith(_SERVICE) and inner[len(_SERVICE) :] not in own
 
 
 @dataclass(slots=True)

@@ -86,7 +86,8 @@ def _on_grants(question: Question, facts: Facts, now: float) -> Permit | Refusal
         return Refusal("category-not-granted" if cells else reason)
     if not cells:
         return Refusal(reason)
-    return Permit(subject, action, purpose, tuple(cells))
+    masked = state.circle is not None and recipients.isdisjoint(state.circle)
+    return Permit(subject, action, purpose, tuple(cells), masked)
 
 
 def _closed(grant: Grant, actor: str | None, now: float) -> str | None:
@@ -139,8 +140,9 @@ def _in_a_request(question: Question, state: SubjectState, facts: Facts) -> Admi
 def still_allows(first: Decision, again: Decision) -> bool:
     """Does the second decision allow every cell of the first, under the same grants (protocol.md, GATEWAY read)?
 
-    A yes under another grant is a no: what was cut under the old one may not leave under the new one.
+    A yes under another grant is a no: what was cut under the old one may not leave under the new one. So is one under
+    which places are masked, when they were not.
     """
     if isinstance(first, Permit):
-        return isinstance(again, Permit) and set(first.cells) <= set(again.cells)
+        return isinstance(again, Permit) and set(first.cells) <= set(again.cells) and first.masked >= again.masked
     return type(first) is type(again) and (not isinstance(first, Admission) or first == again)

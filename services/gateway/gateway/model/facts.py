@@ -42,7 +42,8 @@ class SubjectState(msgspec.Struct, frozen=True, gc=False):
     """The whole state of one subject. `closed`: the newest record could not be read, so everything is refused.
 
     recipients: that of each grant, in the same order; looking through them touches no grant (half the time of a
-    decision at a million grants was waiting for memory).
+    decision at a million grants was waiting for memory). circle: under address protection, whom the subject's place is
+    told; None: everybody who sees anything.
     """
 
     version: int
@@ -50,6 +51,7 @@ class SubjectState(msgspec.Struct, frozen=True, gc=False):
     recipients: tuple[str, ...] = ()
     requests: tuple[Request, ...] = ()
     closed: bool = False
+    circle: tuple[str, ...] | None = None
 
 
 class Entity(msgspec.Struct, frozen=True, gc=False):
@@ -100,6 +102,7 @@ class WireState(msgspec.Struct, gc=False):
     subject: str
     grants: list[_WireGrant]
     requests: list[_WireRequest] = []
+    circle: list[str] | None = None
 
 
 _read_state = msgspec.json.Decoder(WireState).decode
@@ -159,6 +162,7 @@ class Facts:
             tuple(self._grant(found) for found in wire.grants),
             tuple(self._same(found.recipient) for found in wire.grants),
             tuple(Request(r.id, self._same(r.asker), tuple(r.asked), r.open) for r in wire.requests),
+            circle=None if wire.circle is None else tuple(self._same(one) for one in wire.circle),
         )
 
     def _grant(self, wire: _WireGrant) -> Grant:

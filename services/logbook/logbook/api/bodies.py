@@ -188,12 +188,13 @@ class LogDocument(BaseModel):
     """The log as the permit leaves it. `handover` and `participants` are there only for those who may know.
 
     measures: those that have not ended. complete: all goals and measures are here, else only the newest; each is among
-    the items too. next_meeting: the earliest that lies ahead.
+    the items too. next_meeting: the earliest that lies ahead. guide, and the holder's service and staff, null: the
+    person is under address protection, and the reader is not told where they are.
     """
 
     id: UUID
     plan_type: str
-    guide: str
+    guide: str | None
     level: int
     levels: list[dict[str, Any]]
     holder: dict[str, Any]

@@ -54,7 +54,8 @@ def item_body(reader: Reader, item: Item) -> dict[str, Any]:
     if item.kind == model.EVALUATION:
         body |= {"measure": _mentioned(reader.permit, item.measure), "outcome": item.outcome}
     if item.kind == model.MEETING:
-        body |= {"state": item.state, "meet_at": item.meet_at and rfc3339(item.meet_at), "place": item.place}
+        body |= {"state": item.state, "meet_at": item.meet_at and rfc3339(item.meet_at)}
+        body["place"] = None if reader.permit.masked else item.place
     return body
 
 
@@ -64,12 +65,13 @@ def log_body(reader: Reader, view: LogView) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": log.id,
         "plan_type": log.plan_type,
-        "guide": log.guide,
+        "guide": None if permit.masked else log.guide,
         "level": log.level,
         "levels": [_level(reader, log.holder.service, change) for change in view.levels],
-        "holder": {**_turn(log.holder), "acting": view.acting},
+        "holder": {**_turn(reader, log.holder), "acting": view.acting},
         "holders": [
-            {**_turn(turn), "until": None if turn.until is None else rfc3339(turn.until)} for turn in view.holders
+            {**_turn(reader, turn), "until": None if turn.until is None else rfc3339(turn.until)}
+            for turn in view.holders
         ],
         "goals": [item_body(reader, goal) for goal in view.goals],
         "measures": [item_body(reader, measure) for measure in view.measures],
@@ -79,7 +81,7 @@ def log_body(reader: Reader, view: LogView) -> dict[str, Any]:
     }
     if view.offer is not None and reader.knows(None, view.offer.to_service):
         body["handover"] = {"to_service": view.offer.to_service, "offered_at": rfc3339(view.offer.at)}
-    if permit.allows(model.PARTICIPANTS):
+    if permit.allows(model.PARTICIPANTS) and not permit.masked:
         body["participants"] = _participants(view)
     return body
 
@@ -109,8 +111,12 @@ def _participants(view: LogView) -> list[dict[str, Any]]:
     return lines
 
 
-def _turn(turn: Holder) -> dict[str, Any]:
-    return {"service": turn.service, "staff": turn.staff, "since": rfc3339(turn.since)}
+def _turn(reader: Reader, turn: Holder) -> dict[str, Any]:
+    known = reader.knows(turn.service, turn.service)
+    return {
+        "service": turn.service if known else None, "staff": turn.staff if known else None,
+        "since": rfc3339(turn.since),
+    }  # fmt: skip
 
 
 def _by(reader: Reader, holder: str | None, by: Author) -> dict[str, Any]:

@@ -31,7 +31,7 @@ async def log_view(conn: AsyncConnection, keys: SubjectKeys, permit: Permit, now
     needed = bool(newest) or meeting is not None or any(sealed for _, sealed in history)
     words = await _words(keys, permit.subject, needed=needed)
     levels = [replace(change, reason=words("level_change.reason", change.id, sealed)) for change, sealed in history]
-    knows = permit.allows(model.PARTICIPANTS)
+    knows = permit.allows(model.PARTICIPANTS) and not permit.masked
     return LogView(
         found,
         not await storage.has_left(conn, permit.subject, f"service:{found.holder.service}", now),

@@ -9,7 +9,11 @@ from logbook.model.facts import PARTICIPANTS, SYSTEM_CATEGORIES, LevelChange
 
 
 class Allowed(Protocol):
-    """What a permit tells the model."""
+    """What a permit tells the model. masked: nothing that tells where the subject is to be found."""
+
+    @property
+    def masked(self) -> bool:
+        """Is the subject hidden from this reader?"""
 
     def categories(self) -> frozenset[str]:
         """Every category of the permit."""
@@ -51,5 +55,8 @@ def change_is_seen(allowed: Allowed, change: LevelChange) -> bool:
 
 
 def service_is_known(allowed: Allowed, own: Collection[str], holder: str, service: str | None) -> bool:
-    """May this reader be told that `service` takes part? (rule 6) The holder, the own, and all with `participants`."""
+    """May this reader be told that `service` takes part? (rule 6) The holder, the own, and all with `participants`;
+    where places are masked the own alone: a school or a district says where somebody is."""
+    if allowed.masked:
+        return service is None or service in own
     return service is None or service == holder or service in own or allowed.allows(PARTICIPANTS)
