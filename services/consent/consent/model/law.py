@@ -284,7 +284,7 @@ def _since(
     """The last day on which the say of each of these parties grew, going back from today."""
     found: dict[Party, date] = {}
     after = needs
-    for day in reversed([day for day in _edges(law, born, facts) if day <= on]):
+    for day in reversed([day for day in _edges(law, born, facts) if date.min < day <= on]):
         before = _deciding(law, category, born, day - timedelta(days=1), facts)[0]
         for party in needs - found.keys():
             if party not in before or before - after:
