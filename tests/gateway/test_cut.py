@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from chassis.permit import Cell, Permit
+from chassis.permit import Cell, Kept, Permit
 from gateway.model.cut import Allowed, Cut, TooDeep, allowed, cut, etag_of, inward, outward, path_outward
 
 CHILD = "11111111-1111-4111-8111-111111111111"
@@ -262,3 +262,20 @@ def test_a_body_nested_too_deep_is_not_read_to_its_end(work: Any) -> None:
 def test_a_tag_is_of_what_is_left_and_nothing_else() -> None:
     assert etag_of(b"a") == etag_of(b"a") != etag_of(b"b")
     assert etag_of(b"a").startswith('"')
+
+
+def test_what_is_kept_is_cut_with_what_stands_under_it_but_for_the_readers_own() -> None:
+    kept = Permit(CHILD, "read", "insight", permit("school", "health").cells, Kept(("health",), ("0", "g1"), "mother"))
+    items: list[dict[str, Any]] = [
+        {"category": "school"}, {"category": "health"}, {"category": "health", "by": {"id": "mother"}},
+        {"category": "school", "by": {"id": "nurse"}}, {"category": "school", "goal": "g1", "by": {"id": "nurse"}},
+        {"category": "school", "measure": "g1"}, {"category": "school", "goal": "g2"},
+        {"category": "school", "goal": "g1", "by": {"id": "mother"}}, {"categories": ["school", "health"]},
+    ]  # fmt: skip
+    assert shown(allowed(kept, reader="mother"), *items) == [2, 3, 6, 7]
+
+
+def test_on_a_route_about_the_log_itself_nothing_tells_that_something_is_kept() -> None:
+    kept = Permit(CHILD, "read", "insight", permit("looks", "health").cells, Kept(("health",), (), "mother"))
+    body = {"items": [{"id": "1", "categories": ["health"], "at": "2026-01-01T00:00:00Z"}], "next": None}
+    assert cut(copy.deepcopy(body), allowed(kept, "looks", "mother")).body == body

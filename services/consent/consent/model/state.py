@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from consent.model.facts import ALWAYS, Facts, Party, Span, tenures
-from consent.model.grants import BASIS, Terms
+from consent.model.grants import BASES, GrantKind, Terms
 from consent.model.law import Category, Law, Sight, Who, sights
+from consent.model.own_say import Kept
 
 TYPE = "consent.state.v1"
 PURPOSE_BY_LAW = "insight"
@@ -19,9 +20,10 @@ _BY_LAW = UUID("6f1d8a52-7f0e-5b0b-9b1c-2f6f3a7c4e11")
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A grant by consent that has not ended."""
+    """A grant by consent, or by an exception, that has not ended."""
 
     id: str
+    kind: GrantKind
     begins: int
     terms: Terms
 
@@ -37,9 +39,15 @@ class OpenRequest:
 
 def whole(
     subject: str, version: int, live: Iterable[Live], by_law: Iterable[Mapping[str, Any]],
-    requests: Iterable[OpenRequest],
+    requests: Iterable[OpenRequest], kept: Kept,
 ) -> dict[str, Any]:  # fmt: skip
-    """The record on the state topic; the order of its lists says nothing but is always the same."""
+    """The record on the state topic; the order of its lists says nothing but is always the same.
+
+    What is kept stands beside the grants, and changes none of them: a grant that told of it would tell the guardian.
+    """
+    hidden = {
+        "categories": list(kept.categories), "items": [{"id": id_, "category": one} for id_, one in kept.items],
+    }  # fmt: skip
     grants = [_by_consent(grant) for grant in live] + [dict(grant) for grant in by_law]
     return {
         "version": version, "subject": subject, "grants": sorted(grants, key=lambda grant: grant["id"]),
@@ -47,6 +55,7 @@ def whole(
             {"id": found.id, "asker": f"service:{found.asker}", "asked": list(found.asked), "open": True}
             for found in sorted(requests, key=lambda found: found.id)
         ],
+        **({"kept": hidden} if kept else {}),
     }  # fmt: skip
 
 
@@ -54,7 +63,7 @@ def _by_consent(grant: Live) -> dict[str, Any]:
     terms = grant.terms
     return {
         "id": grant.id, "kind": "consent", "recipient": terms.recipient, "categories": list(terms.categories),
-        "actions": list(terms.actions), "purpose": terms.purpose, "basis": BASIS, "from": grant.begins,
+        "actions": list(terms.actions), "purpose": terms.purpose, "basis": BASES[grant.kind], "from": grant.begins,
         "until": terms.until, "back": terms.back, "except": list(terms.excluded),
     }  # fmt: skip
 

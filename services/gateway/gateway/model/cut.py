@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from chassis.permit import Permit
+from chassis.permit import Kept, Permit
 
 DEEPEST = 32
 """Levels of nesting in a body; deeper ones are refused."""
@@ -18,6 +18,8 @@ _TOLD = frozenset({"responsible", "recipient"})
 _NESTED = (dict, list)
 _OF_ALL = frozenset({"services"})
 """Numbers beside a list that are made of all of it, and that nobody here can make anew."""
+_ABOVE = ("goal", "measure")
+"""What an item stands under."""
 _PERSON = "person:"
 _UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _IN_PATH = re.compile(r"/(subjects|persons)/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?=/|\Z)")
@@ -35,12 +37,14 @@ class Allowed:
 
     `fixed`: the category that the route is about, where its table says so; its items then tell what others may see or
     saw. `reader`: a person, who is shown the own acts among them whole; `everything`: the reader is the subject.
+    kept: what is kept from the reader, for items of a route that is not about one category.
     """
 
     since: Mapping[str, str | None]
     fixed: str | None = None
     reader: str | None = None
     everything: bool = False
+    kept: Kept | None = None
 
     def shows(self, item: Mapping[str, Any]) -> bool:
         """Is the item in a permitted category, and late enough? An item of two categories needs both."""
@@ -53,6 +57,8 @@ class Allowed:
         if item.get("categories") is not None:
             several = item["categories"]
             names += several if isinstance(several, list) else [several]
+        if self.kept is not None and self.fixed is None and _is_kept(self.kept, item, names):
+            return False
         return bool(names) and all(isinstance(name, str) and self._shows(name, at) for name in names)
 
     def spoken_of(self, item: Mapping[str, Any], categories: list[Any]) -> list[Any]:
@@ -77,7 +83,16 @@ def allowed(permit: Permit, fixed: str | None = None, reader: str | None = None)
         back = None if cell.back is None else datetime.fromtimestamp(cell.back, UTC).isoformat()[:19]
         known = since.get(cell.category, back)
         since[cell.category] = None if back is None or known is None else min(back, known)
-    return Allowed(since, fixed, reader, reader == permit.subject)
+    return Allowed(since, fixed, reader, reader == permit.subject, permit.kept)
+
+
+def _is_kept(kept: Kept, item: Mapping[str, Any], names: list[Any]) -> bool:
+    """Is the item kept, or what it stands under? Its owner cuts the same in its query; this is the second lock."""
+    by = item.get("by")
+    writer = by.get("id") if isinstance(by, dict) else None
+    if any(kept.hides(name, item.get("id"), writer) for name in names):
+        return True
+    return writer != kept.own and any(item.get(above) in kept.items for above in _ABOVE)
 
 
 @dataclass(frozen=True, slots=True)
