@@ -264,6 +264,7 @@ async def test_only_ids_and_codes_are_kept_and_erasure_takes_them(
     await tell(broker, happened(other.subject, str(uuid4())))
     [row] = await kept(engine, case.subject)
     assert dict(row._mapping) == {
+        "above": [],
         "event": event, "record": write.id, "subject": row.subject, "item": row.item, "category": "school",
         "type": "entry.added.v1", "number": 7, "at": NOW,
     }  # fmt: skip

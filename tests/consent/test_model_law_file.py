@@ -19,10 +19,11 @@ SCHOOL, HEALTH = Category("school", special=False), Category("health", special=T
 BOTH = {"subject", "guardians"}
 
 
+KINDS = ("answer", "sight", "record", "circle", "keep", "share", "exception")
+
+
 def row(data: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(
-        one for kind in ("answer", "sight", "record") for one in data[kind] if one["id"] == name
-    )
+    found: dict[str, Any] = next(one for kind in KINDS for one in data[kind] if one["id"] == name)
     return found
 
 
@@ -178,7 +179,7 @@ def test_a_row_that_gives_no_sight_takes_it_away() -> None:
 
 
 def solvik(data: dict[str, Any]) -> None:
-    for kind in ("answer", "sight", "record", "circle"):
+    for kind in KINDS:
         for one in data[kind]:
             one["verified_by"] = "Solvik kommune"
 
@@ -278,3 +279,56 @@ def test_a_file_is_read_with_its_approval(tmp_path: Any) -> None:
 
 def test_every_age_is_data() -> None:
     assert {0, 7, 12, 15, 16, 18} <= set(current_law().ages)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "told"),
+    [
+        ("keep-special", {"by": ["guardian"]}, "by cannot be guardian"),
+        ("keep-special", {"by": []}, "by is missing"),
+        ("keep-special", {"reasons": []}, "reasons is missing"),
+        ("keep-special", {"roles": ["admin"]}, "roles cannot be admin"),
+        ("keep-special", {"to_age": 12}, "to_age is not above from_age"),
+        ("keep-special", {"what": "class:secret"}, "what names an unknown class, class:secret"),
+        ("keep-special", {"legal": ""}, "legal is missing"),
+        ("keep-special", {"until": 1}, "unknown field until"),
+        ("share-with-others", {"to": ["police"]}, "to cannot be police"),
+        ("life-and-health-guardians", {"longest_hours": 0}, "longest_hours is not between 1 and 168"),
+        ("life-and-health-guardians", {"longest_hours": 169}, "longest_hours is not between 1 and 168"),
+        ("life-and-health-guardians", {"to": ["service"]}, "needs the municipality that has turned it on"),
+    ],
+)
+def test_a_row_about_the_own_say_that_leaves_something_open_stops_the_start_by_its_name(
+    name: str, fields: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(LawInvalid, match=f"row {name}: .*{told}"):
+        changed(lambda data: row(data, name).update(fields))
+
+
+def test_an_exception_for_a_service_is_off_but_where_a_municipality_has_turned_it_on() -> None:
+    def on(data: dict[str, Any]) -> None:
+        own = {
+            **row(data, "life-and-health-guardians"),
+            "id": "solvik-read",
+            "to": ["service"],
+            "municipality": "Solvik",
+        }
+        data["exception"].append(own)
+
+    health, day = Category("health"), date(2026, 11, 23)
+    assert changed(on).say.exception(health, 15, day, "service") is None
+    assert changed(on, municipality="Havn").say.exception(health, 15, day, "service") is None
+    found = changed(on, municipality="Solvik").say.exception(health, 15, day, "service")
+    assert found is not None and found.source.row == "solvik-read"
+
+
+def test_a_row_about_the_own_say_that_nobody_has_verified_gives_nothing() -> None:
+    def unsigned(data: dict[str, Any]) -> None:
+        for name in ("keep-special", "share-with-others", "life-and-health-guardians"):
+            del row(data, name)["verified_by"]
+
+    health, day = Category("health"), date(2026, 11, 23)
+    before, after = parse(DATA).say, changed(unsigned).say
+    assert before.keep(health, 13, day, "subject") and not after.keep(health, 13, day, "subject")
+    assert before.share(health, 40, day, "other") and not after.share(health, 40, day, "other")
+    assert before.exception(health, 13, day, "guardians") and not after.exception(health, 13, day, "guardians")

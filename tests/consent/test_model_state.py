@@ -8,6 +8,7 @@ from consent.handlers.tables import current_law
 from consent.messages import ConsentState
 from consent.model.grants import Terms
 from consent.model.law import Category, birthday
+from consent.model.own_say import Kept
 from consent.model.state import Known, Live, OpenRequest, by_law, whole
 
 LAW = current_law()
@@ -47,9 +48,19 @@ def test_looks_and_grants_can_be_read_by_law_but_not_written() -> None:
 def test_the_whole_state_has_the_published_form() -> None:
     terms = Terms("service:nurse", ("school",), ("read",), "follow-up", None)
     found = whole(
-        YOUTH, 3, [Live(str(uuid4()), 1, terms)], law_grants(), [OpenRequest(str(uuid4()), "nurse", (YOUTH, MOTHER))]
-    )
+        YOUTH, 3, [Live(str(uuid4()), "consent", 1, terms)], law_grants(),
+        [OpenRequest(str(uuid4()), "nurse", (YOUTH, MOTHER))], Kept(("health",), (("item-1", "school"),)),
+    )  # fmt: skip
     read = ConsentState.model_validate(found)
     assert read.version == 3
     assert {grant.kind for grant in read.grants} == {"consent", "self", "parental"}
     assert found["requests"][0]["asker"] == "service:nurse"
+    assert read.kept is not None and [one.id for one in read.kept.items] == ["item-1"]
+
+
+def test_what_is_kept_changes_no_grant_and_nothing_kept_is_not_mentioned() -> None:
+    usual = whole(YOUTH, 3, [], law_grants(), [], Kept())
+    keeping = whole(YOUTH, 3, [], law_grants(), [], Kept(("health",)))
+    assert "kept" not in usual
+    assert keeping.pop("kept") == {"categories": ["health"], "items": []}
+    assert keeping == usual

@@ -10,7 +10,7 @@ from typing import Any
 
 from consent.handlers.tables import LAW
 from consent.model.facts import Fact, fits
-from consent.model.law import Category, Law, LawInvalid, answerers
+from consent.model.law import Category, Law, LawInvalid, age, answerers
 from consent.model.law_file import parse
 from consent.model.requests import Asked, Cell, asked_for, counts, in_force, needed, nobody_answers, waits_for
 from consent.model.state import Known, by_law, seen_today
@@ -53,6 +53,9 @@ def world(rng: random.Random) -> World:
 
 
 def _change(rng: random.Random, table: Table, name: str) -> None:
+    if rng.random() < 0.25:
+        _change_own_say(rng, table, name)
+        return
     kind = rng.choice(["answer", "answer", "sight"])
     usual = [row for row in table[kind] if not {"care", "party"} & set(row)]
     row = rng.choice(usual if rng.random() < 0.6 else table[kind])
@@ -76,6 +79,24 @@ def _change(rng: random.Random, table: Table, name: str) -> None:
         what = rng.choice(["class:general", "class:special", "health", "school", "odd"])
         ages = {"from_age": begins, "to_age": begins + rng.randrange(3, 12)}
         table[kind].append({**row, **_said(rng, kind), **more, **ages, "id": name, "what": [what]})
+
+
+def _change_own_say(rng: random.Random, table: Table, name: str) -> None:
+    """Another age, another row for one category, one that nobody has signed, or one of a municipality."""
+    kind = rng.choice(["keep", "share", "exception"])
+    row, act = rng.choice(table[kind]), rng.randrange(4)
+    if act == 0:
+        row["from_age"] = rng.randrange(20)
+    elif act == 1:
+        row.pop("verified_by", None)
+    elif act == 2:
+        begins = rng.randrange(12)
+        ages = {"from_age": begins, "to_age": begins + rng.randrange(3, 12)}
+        what = [rng.choice(["health", "school", "odd", "police"])]
+        table[kind].append({**row, **ages, "id": name, "what": what, "valid_from": _day(rng)})
+    elif kind == "exception":
+        more = {"municipality": rng.choice(PLACES[1:]), "to": ["guardians", "service"]}
+        table[kind].append({**row, **more, "id": name})
 
 
 def _said(rng: random.Random, kind: str) -> dict[str, Any]:
@@ -138,6 +159,25 @@ def _differences(rng: random.Random, here: World, one: Family) -> Iterator[str]:
     on = rng.choice([day for day in turning if day >= one.born] or [one.born])
     yield from _sight(rng, here, one, facts, on, turning)
     yield from _answers(rng, here, one, facts, on, turning)
+    yield from _own_say(here, one, on)
+
+
+def _own_say(here: World, one: Family, on: date) -> Iterator[str]:
+    """Who may keep it, let see it, or have it shown on this day."""
+    old, say = age(one.born, on), here.law.say
+    for thing in THINGS:
+        kind = Category(thing.category, thing.special)
+        found: dict[tuple[str, str], Any] = {
+            ("keep", "subject"): say.keep(kind, old, on, "subject"),
+            ("keep", "professional"): say.keep(kind, old, on, "professional"),
+            ("share", "guardian"): say.share(kind, old, on, "guardian"),
+            ("share", "other"): say.share(kind, old, on, "other"),
+            ("exception", "guardians"): say.exception(kind, old, on, "guardians"),
+            ("exception", "service"): say.exception(kind, old, on, "service"),
+        }
+        for (what, how), row in found.items():
+            if (None if row is None else row.source.row) != here.reading.own_say(one, thing, on, what, how):
+                yield f"on {on} another row says of {thing} who may {what} it ({how})"
 
 
 def _sight(

@@ -111,6 +111,21 @@ class Reading:
                     found |= {(person, action) for action in row["actions"]}
         return found
 
+    def own_say(self, family: Family, thing: Thing, day: date, kind: str, how: str) -> str | None:
+        """The row of this kind by which somebody keeps it (how: by whose word), lets see it or may have it shown (how:
+        to whom); None: no row."""
+        old, names = years(family.born, day), [thing.category, "class:special" if thing.special else "class:general"]
+        said = "by" if kind == "keep" else "to"
+        for name in names:
+            for row in self.table[kind]:
+                inside = row["valid_from"] <= day and ("valid_to" not in row or day < row["valid_to"])
+                signed = row.get("verified_by") and "verified_at" in row
+                here = row.get("municipality", self.municipality) == self.municipality
+                about = name in _listed(row["what"]) and how in _listed(row[said]) and _aged(row, old)
+                if inside and signed and here and about:
+                    return str(row["id"])
+        return None
+
     def _recorded(self, family: Family, party: str, day: date) -> frozenset[str] | None:
         if party in ("subject", "child"):
             return frozenset({family.child})

@@ -53,11 +53,18 @@ class World:
         }
         self.entity("attachment", id_, **(given | more))
 
-    def state(self, *grants: dict[str, Any], subject: str = YOUTH, requests: list[dict[str, Any]] | None = None) -> int:
+    def state(
+        self,
+        *grants: dict[str, Any],
+        subject: str = YOUTH,
+        requests: list[dict[str, Any]] | None = None,
+        kept: Any = None,
+    ) -> int:
         """The subject's whole state from now on; its version."""
         held = self.facts.subjects.get(subject)
         version = (held.version if held else 0) + 1
-        wire = {"version": version, "subject": subject, "grants": list(grants), "requests": requests or []}
+        wire: dict[str, Any] = {"version": version, "subject": subject, "grants": list(grants)}
+        wire |= {"requests": requests or [], "kept": kept}
         assert self.facts.apply_subject(subject, version, "consent.state.v1", json.dumps(wire).encode())
         return version
 

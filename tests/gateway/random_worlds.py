@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cedarpy
@@ -30,6 +30,7 @@ class World:
     machines: dict[str, tuple[tuple[str, ...], bool]]
     grants: tuple[dict[str, Any], ...]
     requests: tuple[dict[str, Any], ...]
+    kept: dict[str, Any] | None
     known: bool
     closed: bool
 
@@ -53,15 +54,23 @@ def world(chance: random.Random) -> World:
         {"id": f"r{n}", "asker": chance.choice(recipients), "asked": [f"p{chance.randrange(PEOPLE)}"], "open": True}
         for n in range(chance.randint(0, 2))
     )
-    return World(agencies, services, staff, machines, grants, requests, chance.random() < 0.95, chance.random() < 0.05)
+    kept = None
+    if chance.random() < 0.6:
+        items = [{"id": f"i{n}", "category": chance.choice(CATEGORIES)} for n in chance.sample(range(3), 2)]
+        kept = {"categories": chance.sample(CATEGORIES, chance.randint(0, 2)), "items": items}
+    return World(
+        agencies, services, staff, machines, grants, requests, kept, chance.random() < 0.95, chance.random() < 0.05
+    )
 
 
 def _grant(chance: random.Random, number: int, recipients: list[str]) -> dict[str, Any]:
+    kind, purpose = chance.choice([("consent", "follow-up"), ("parental", "insight"), ("consent", "life-and-health")])
     return {
-        "id": f"g{number}", "kind": "consent", "recipient": chance.choice(recipients),
+        "id": f"g{number}", "kind": kind,
+        "recipient": chance.choice(recipients),
         "categories": chance.sample(CATEGORIES, chance.randint(1, 4)),
         "actions": chance.choice([["read"], ["contribute"], *[["read", "contribute"]] * 3, ["delete"], []]),
-        "purpose": "follow-up", "from": chance.choice([0, 0, 0, 0, 999, NOW, 1_001]),
+        "purpose": purpose, "from": chance.choice([0, 0, 0, 0, 999, NOW, 1_001]),
         "until": chance.choice([None, None, 5_000, 5_000, 999, NOW, 1_001]), "back": None,
         "except": chance.sample([f"w{n}" for n in range(STAFF)], chance.choice([0, 0, 0, 0, 1, 2])),
     }  # fmt: skip
@@ -86,7 +95,9 @@ def facts_of(found: World) -> Facts:
     for category in CATEGORIES[:4]:
         put("category", category, active=category != "gone")
     if found.known:
-        body = {"version": 1, "subject": "s", "grants": found.grants, "requests": found.requests}
+        body: dict[str, Any] = {"version": 1, "subject": "s", "grants": found.grants, "requests": found.requests}
+        if found.kept is not None:
+            body["kept"] = found.kept
         facts.apply_subject("s", 1, "consent.state.v1", json.dumps(body).encode())
     if found.closed:
         facts.apply_subject("s", 2, "consent.state.v1", b"not a state")
@@ -112,7 +123,8 @@ def policies_of(found: World) -> str:
         rules.append(
             f'permit(principal, action in [{actions}], resource == Subject::"s") when {{ context.basis == "grant"'
             f" && {high} && {readable} && {acts} && {times} && !{excluded}.contains(principal.id)"
-            f" && {json.dumps(grant['categories'])}.contains(context.category) && context.in_use }};"
+            f" && {json.dumps(grant['categories'])}.contains(context.category) && context.in_use"
+            f" && !({_hidden(found, grant)}) }};"
         )
     rules.append(
         f'permit(principal, action, resource) when {{ context.basis == "self" && {high} && principal.id != "" &&'
@@ -144,6 +156,20 @@ def policies_of(found: World) -> str:
             f" {high} && {readable} && {acts} }};"
         )
     return "\n".join(rules)
+
+
+def _hidden(found: World, grant: dict[str, Any]) -> str:
+    """What is kept of an item under this grant, as a Cedar expression: `context.item` "" asks for no item."""
+    if found.kept is None:
+        return "false"
+    from_people = 'context.item != "" && principal.kind == "person" && context.by != principal.id'
+    from_people += ' && principal.id != "s"'
+    categories = json.dumps(found.kept["categories"]) if grant["kind"] == "parental" else "[]"
+    items = json.dumps([one["id"] for one in found.kept["items"]])
+    kept = f"{categories}.contains(context.category)"
+    if grant["purpose"] != "life-and-health":
+        kept += f" || {items}.contains(context.item)"
+    return f"{from_people} && ({kept})"
 
 
 def _in_force(found: World, service: str) -> str:
@@ -210,14 +236,16 @@ def compare(seed: int, questions: int) -> tuple[int, list[Difference]]:
     chance = random.Random(seed)
     found = world(chance)
     facts = facts_of(found)
-    asked = [question(chance, found) for _ in range(questions)]
-    answers = cedarpy.is_authorized_batch([_request(one) for one in asked], policies_of(found), entities_of(found))
+    asked = [_with_item(chance, found, question(chance, found)) for _ in range(questions)]
+    answers = cedarpy.is_authorized_batch([_request(*one) for one in asked], policies_of(found), entities_of(found))
     differences = []
-    for one, answer in zip(asked, answers, strict=True):
+    for (one, item, by), answer in zip(asked, answers, strict=True):
         if answer.diagnostics.errors:
             raise AssertionError(f"Cedar could not decide: {answer.diagnostics.errors}")
         decision = decide(one, facts, NOW)
         ours = isinstance(decision, Permit | Admission)
+        if isinstance(decision, Permit) and item and decision.kept is not None:
+            ours = not decision.kept.hides(one.category, item, by)
         if isinstance(decision, Permit) and (one.category or "") not in decision.categories():
             raise AssertionError("a permit without the category that was asked for")
         if ours != answer.allowed:
@@ -240,6 +268,17 @@ def question(chance: random.Random, found: World) -> Question:
     return Question(actor, "s", "none", None, chance.choice(BASES))
 
 
+def _with_item(chance: random.Random, found: World, one: Question) -> tuple[Question, str, str]:
+    """The question, which item it is about ("": none), and who wrote that; often one that is kept."""
+    if one.basis != "grant" or chance.random() < 0.4:
+        return one, "", ""
+    by = chance.choice(["w0", "p0", one.actor.id or "p1"])
+    if found.kept is not None and chance.random() < 0.5:
+        item = chance.choice(found.kept["items"])
+        return replace(one, category=item["category"]), item["id"], by
+    return one, "another", by
+
+
 def _stands_for(found: World, who: tuple[str, str, str], recipient: str) -> bool:
     kind, name, _ = who
     services = {"staff": found.staff.get(name, ((),))[0], "machine": found.machines.get(name, ((),))[0]}.get(kind, ())
@@ -249,11 +288,14 @@ def _stands_for(found: World, who: tuple[str, str, str], recipient: str) -> bool
 _ACTORS = list(actors())
 
 
-def _request(asked: Question) -> dict[str, Any]:
+def _request(asked: Question, item: str, by: str) -> dict[str, Any]:
     actor = asked.actor
     name = f"{actor.kind}:{actor.id or ''}" + ("" if actor.assurance == "high" else f":{actor.assurance}")
     category = asked.category or ""
     return {
         "principal": f'Actor::"{name}"', "action": f'Action::"{asked.action}"', "resource": 'Subject::"s"',
-        "context": {"basis": asked.basis, "category": category, "now": NOW, "in_use": category in CATEGORIES[:3]},
+        "context": {
+            "basis": asked.basis, "category": category, "now": NOW, "in_use": category in CATEGORIES[:3],
+            "item": item, "by": by,
+        },
     }  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from chassis.permit import Cell, Permit
+from chassis.permit import Cell, Kept, Permit
 from gateway.model.cut import Allowed, Cut, TooDeep, allowed, cut, etag_of, inward, outward, path_outward
 
 CHILD = "11111111-1111-4111-8111-111111111111"
@@ -298,3 +298,22 @@ def test_whoever_is_not_told_where_finds_no_place_and_no_service_but_the_own_at_
     }  # fmt: skip
     assert left.dropped == 13
     assert cut(copy.deepcopy(body), allowed(permit("school"), own=("police",))) == Cut(body, 0)
+
+
+def test_what_is_kept_is_cut_with_what_stands_under_it_but_for_the_readers_own() -> None:
+    kept = Permit(
+        CHILD, "read", "insight", permit("school", "health").cells, kept=Kept(("health",), ("0", "g1"), "mother")
+    )
+    items: list[dict[str, Any]] = [
+        {"category": "school"}, {"category": "health"}, {"category": "health", "by": {"id": "mother"}},
+        {"category": "school", "by": {"id": "nurse"}}, {"category": "school", "goal": "g1", "by": {"id": "nurse"}},
+        {"category": "school", "measure": "g1"}, {"category": "school", "goal": "g2"},
+        {"category": "school", "goal": "g1", "by": {"id": "mother"}}, {"categories": ["school", "health"]},
+    ]  # fmt: skip
+    assert shown(allowed(kept, reader="mother"), *items) == [2, 3, 6, 7]
+
+
+def test_on_a_route_about_the_log_itself_nothing_tells_that_something_is_kept() -> None:
+    kept = Permit(CHILD, "read", "insight", permit("looks", "health").cells, kept=Kept(("health",), (), "mother"))
+    body = {"items": [{"id": "1", "categories": ["health"], "at": "2026-01-01T00:00:00Z"}], "next": None}
+    assert cut(copy.deepcopy(body), allowed(kept, "looks", "mother")).body == body

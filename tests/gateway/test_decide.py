@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chassis.permit import Actor, Cell, Permit
+from chassis.permit import Actor, Cell, Kept, Permit
 from gateway.model.decide import Admission, Decision, Question, Refusal, decide, still_allows
 from gateway.model.facts import Facts
 
@@ -262,3 +262,94 @@ def test_under_address_protection_only_the_circle_is_told_where(
     decision = decide(Question(actor(who), "s", "read", "school"), facts, NOW)
     assert isinstance(decision, Permit)
     assert decision.masked is masked
+
+
+# -- what is kept from those who see by law ----------------------------------------------------------------------------
+
+
+def family(kept: dict[str, Any] | None, *more: dict[str, Any]) -> Facts:
+    """A mother who sees school and health by law, a youth, a school, and what is kept."""
+    facts = known_facts()
+    grants = [
+        grant(id="law", kind="parental", recipient="person:mother", categories=["school", "health"],
+              actions=["read", "contribute"], **{"from": 0}),
+        grant(id="own", kind="self", recipient="person:youth", categories=["school", "health"], actions=["read"],
+              **{"from": 0}),
+        grant(id="staff", recipient="service:school", categories=["school", "health"], actions=["read"], **{"from": 0}),
+        *more,
+    ]  # fmt: skip
+    body = {"version": 2, "subject": "youth", "grants": grants, "requests": []}
+    value = json.dumps(body | ({} if kept is None else {"kept": kept})).encode()
+    facts.apply_subject("youth", 2, "consent.state.v1", value)
+    return facts
+
+
+def allowed(facts: Facts, who: str, action: Any = "read") -> Permit:
+    found = decide(Question(actor(who), "youth", action), facts, NOW)
+    assert isinstance(found, Permit)
+    return found
+
+
+KEPT = {"categories": ["health"], "items": [{"id": "i1", "category": "school"}]}
+
+
+def test_what_is_kept_takes_no_cell_away_and_hides_all_but_the_readers_own_words() -> None:
+    before, after = allowed(family(None), "person:mother"), allowed(family(KEPT), "person:mother")
+    assert (before.cells, before.purpose, before.kept) == (after.cells, after.purpose, None)
+    assert after.kept == Kept(("health",), ("i1",), "mother")
+    assert after.kept.hides("health", "i9", "nurse") and after.kept.hides("school", "i1", "nurse")
+    assert not after.kept.hides("health", "i9", "mother") and not after.kept.hides("school", "i9", "nurse")
+    assert allowed(family(KEPT), "person:mother", "contribute").kept == after.kept
+
+
+@pytest.mark.parametrize("who", ["person:youth", "staff:teacher"])
+def test_nothing_is_kept_from_the_subject_nor_from_staff(who: str) -> None:
+    assert allowed(family(KEPT), who).kept is None
+
+
+def test_what_the_subject_grants_a_person_is_seen_as_far_as_it_reaches_but_for_kept_items() -> None:
+    given = grant(
+        id="given", recipient="person:mother", categories=["health"], actions=["read"], back=500, **{"from": 0}
+    )
+    found = allowed(
+        family({"categories": ["health"], "items": [{"id": "i2", "category": "health"}]}, given), "person:mother"
+    )
+    assert set(found.cells) == {Cell("school", "law"), Cell("health", "given", 500)}
+    assert found.kept == Kept((), ("i2",), "mother")
+
+
+def test_an_exception_for_life_and_health_shows_what_is_kept_of_its_category_and_nothing_else() -> None:
+    shown = grant(
+        id="ex",
+        recipient="person:mother",
+        categories=["health"],
+        actions=["read"],
+        **{"from": 0, "purpose": "life-and-health"},
+    )
+    kept = {
+        "categories": ["health", "school"],
+        "items": [{"id": "i1", "category": "school"}, {"id": "i2", "category": "health"}],
+    }
+    found = allowed(family(kept, shown), "person:mother")
+    assert set(found.cells) == {Cell("school", "law"), Cell("health", "ex")}
+    assert found.kept == Kept(("school",), ("i1",), "mother")
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "leaves"),
+    [
+        (None, KEPT, False), (KEPT, KEPT, True), (KEPT, None, True),
+        ({"categories": [], "items": KEPT["items"]}, KEPT, False),
+        ({"categories": ["health"], "items": []}, KEPT, False),
+    ],
+)  # fmt: skip
+def test_an_answer_that_was_fetched_before_something_was_kept_does_not_leave(
+    first: dict[str, Any] | None, again: dict[str, Any] | None, leaves: bool
+) -> None:
+    one, two = allowed(family(first), "person:mother"), allowed(family(again), "person:mother")
+    assert still_allows(one, two) is leaves
+
+
+def test_a_state_whose_kept_part_cannot_be_read_closes_the_subject() -> None:
+    facts = family({"categories": "health", "items": []})
+    assert decide(Question(actor("person:youth"), "youth", "read"), facts, NOW) == Refusal("facts-unreadable")

@@ -2,10 +2,11 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from chassis.permit import Cell, Permit
+from chassis.permit import Cell, Kept, Permit
 from gateway.model.decide import Decision, Question, Refusal, decide
 from gateway.model.facts import Facts
 from tests.gateway import random_worlds
@@ -49,6 +50,20 @@ def test_a_refusal_that_decide_forgets_is_found(reason: str, monkeypatch: pytest
         return found
 
     monkeypatch.setattr(random_worlds, "decide", broken)
+    assert any(random_worlds.compare(seed, QUESTIONS)[1] for seed in range(WORLDS))
+
+
+@pytest.mark.parametrize("broken", [None, Kept((), (), ""), "own"])
+def test_something_kept_that_decide_forgets_is_found(
+    broken: Kept | str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgets(question: Question, facts: Facts, now: float) -> Decision:
+        found = decide(question, facts, now)
+        if isinstance(found, Permit) and found.kept is not None:
+            return replace(found, kept=found.kept._replace(own="") if isinstance(broken, str) else broken)
+        return found
+
+    monkeypatch.setattr(random_worlds, "decide", forgets)
     assert any(random_worlds.compare(seed, QUESTIONS)[1] for seed in range(WORLDS))
 
 

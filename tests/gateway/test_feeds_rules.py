@@ -16,6 +16,7 @@ from gateway.model.feeds import (
     of_denial,
     of_ending,
     of_grant,
+    of_keeping,
     of_question,
     of_service_answer,
     of_withdrawal,
@@ -248,3 +249,40 @@ def test_everything_goes_through_the_decision_that_is_given(world: World) -> Non
 def test_times_are_rounded_down_to_a_quarter_of_an_hour(exact: str, told: str) -> None:
     moment = datetime.fromisoformat(f"2026-03-01T{exact}").replace(tzinfo=UTC)
     assert rounded(moment) == datetime.fromisoformat(f"2026-03-01T{told}").replace(tzinfo=UTC)
+
+
+def told_of(world: World, category: str, item: str, *above: tuple[str, str]) -> set[str]:
+    about = About(YOUTH, category=category, at=NOW, item=item, above=above)
+    return set(of_change(about, "staff:nobody", world.facts, NOW, decide).recipients)
+
+
+def test_nobody_who_sees_by_law_is_told_of_what_is_kept_nor_of_what_stands_under_it(world: World) -> None:
+    kept = {"categories": ["health"], "items": [{"id": "i1", "category": "school"}]}
+    grants = (
+        grant(f"person:{YOUTH}", "school", "health", kind="self"),
+        grant(f"person:{GUARDIAN}", "school", "health", kind="parental"),
+    )
+    both, youth = {f"person:{YOUTH}", f"person:{GUARDIAN}"}, {f"person:{YOUTH}"}
+    world.state(*grants)
+    assert told_of(world, "health", "i9") == told_of(world, "school", "i1") == both
+    world.state(*grants, kept=kept)
+    assert told_of(world, "health", "i9") == told_of(world, "school", "i1") == youth
+    assert told_of(world, "school", "i9", ("i1", "school")) == told_of(world, "school", "i9", ("i8", "health")) == youth
+    assert told_of(world, "school", "i9", ("i8", "school")) == both
+    about = About(YOUTH, category="school", at=NOW, item="i1")
+    assert not may_still(f"person:{GUARDIAN}", about, world.facts, NOW, decide)
+
+
+def test_of_a_keeping_only_the_youth_or_those_who_may_give_the_reason_are_told(world: World) -> None:
+    world.state(
+        grant(f"person:{YOUTH}", "looks", kind="self"), grant(f"person:{GUARDIAN}", "looks", kind="parental"),
+        requests=[{"id": "r1", "asker": "service:school-health", "asked": [YOUTH], "open": True}],
+    )  # fmt: skip
+
+    def told(*tell: str) -> tuple[str, ...]:
+        return of_keeping(YOUTH, tell, world.facts, NOW, decide).recipients
+
+    assert told(f"person:{YOUTH}") == (f"person:{YOUTH}",)
+    assert told(f"person:{GUARDIAN}") == ()
+    assert told("service:school-health", "service:school") == (f"staff:{NURSE}",)
+    assert told() == ()

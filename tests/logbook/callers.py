@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,7 +14,7 @@ from joserfc.jwk import OctKey
 
 from chassis import permit as signing
 from chassis.clock import rfc3339
-from chassis.permit import Action, Actor, Cell, Permit
+from chassis.permit import Action, Actor, Cell, Kept, Permit
 from logbook.model import Guide, Guides
 from logbook.settings import Settings
 
@@ -70,14 +70,19 @@ class Caller:
     back: int | None = None
     grant: str = field(default_factory=lambda: str(uuid4()))
     masked: bool = False
+    kept: Kept | None = None
 
     def with_only(self, *categories: str, back: int | None = None) -> "Caller":
         """The same person under another permit."""
         return Caller(self.actor, categories, back, self.grant)
 
+    def without(self, *categories: str, items: tuple[str, ...] = ()) -> "Caller":
+        """The same person, from whom this is kept."""
+        return replace(self, kept=Kept(categories, items, self.actor.id or ""))
+
     def permit(self, subject: str, action: Action) -> Permit:
         cells = tuple(Cell(category, self.grant, self.back) for category in self.categories)
-        return Permit(subject, action, "follow-up", cells, self.masked)
+        return Permit(subject, action, "follow-up", cells, self.masked, self.kept)
 
 
 def staff(service: str, *categories: str, more: tuple[str, ...] = ()) -> Caller:

@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from chassis.permit import Kept
 from logbook import model
-from logbook.model import Author, Guide, Guides, Holder, Item, LevelChange, Log, Offer, Participation
+from logbook.model import Author, Guide, Guides, Holder, Item, LevelChange, Log, Offer, Participation, Reference
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TODAY = NOW.date()
@@ -23,6 +24,7 @@ class Cells:
 
     held: tuple[tuple[str, datetime | None], ...]
     masked: bool = False
+    kept: Kept | None = None
 
     def categories(self) -> frozenset[str]:
         return frozenset(category for category, _ in self.held)
@@ -233,6 +235,19 @@ def test_who_may_not_know_the_participants_gives_a_measure_only_to_those_known_a
         given("service:police-prevention", "participants")
     with pytest.raises(model.NotAParticipant):
         given("service:school-health")
+
+
+def test_a_reason_that_may_touch_what_is_kept_is_not_shown_nor_is_what_an_item_stands_under() -> None:
+    change = LevelChange("l", 1, NOW, Author("staff", "s", "school"), "g", 1, None, ("school", "health"))
+    goal = Reference("g1", "health", NOW, "staff-1")
+    allowed = cells("school", "health")
+    assert model.reason_is_seen(allowed, change) and model.may_be_mentioned(allowed, goal)
+    by_category = replace(allowed, kept=Kept(("health",), (), "mother"))
+    by_item = replace(allowed, kept=Kept((), ("g1",), "mother"))
+    assert not model.reason_is_seen(by_category, change) and model.reason_is_seen(by_item, change)
+    assert not model.may_be_mentioned(by_category, goal) and not model.may_be_mentioned(by_item, goal)
+    assert model.may_be_mentioned(by_category, goal._replace(by="mother"))
+    assert not model.may_be_mentioned(allowed, None)
 
 
 def test_a_reason_needs_every_category_it_may_touch_and_as_far_back() -> None:

@@ -17,6 +17,7 @@ from tests.logbook.callers import (
     machine,
     person,
     problem,
+    soon,
     staff,
 )
 
@@ -41,6 +42,55 @@ async def test_what_is_added_in_another_category_changes_not_one_byte_for_a_scho
     body = {"outcome": "continue", "text": "Bedre.", "evaluate_on": ahead(2)}
     await door.post(f"measures/{hidden['id']}/evaluation", nurse, body, if_match=tag)
     assert await door.everything(school, *visible) == before
+
+
+@pytest.mark.requirement("F093")
+async def test_of_a_kept_category_a_guardian_reads_the_same_bytes_as_if_nothing_had_been_written(door: Door) -> None:
+    nurse, mother = staff(NURSE), person("mother")
+    await door.open(nurse, category="school")
+    goal = await door.goal(nurse)
+    measure = await door.measure(nurse, goal["id"])
+    own = await door.entry(mother, "health", "Sov dårlig.")
+    visible = [goal["id"], measure["id"], own["id"]]
+    before, keeping = await door.everything(mother, *visible), mother.without("health")
+    assert await door.everything(keeping, *visible) == before
+
+    secret = await door.goal(nurse, "health", "Sove bedre")
+    under = await door.measure(nurse, secret["id"], "school", evaluate_on=ahead(1))
+    tag = (await door.ask("GET", f"items/{under['id']}", nurse)).headers["etag"]
+    body = {"outcome": "continue", "text": "Bedre.", "evaluate_on": ahead(2)}
+    await door.post(f"measures/{under['id']}/evaluation", nurse, body, if_match=tag)
+    await door.entry(nurse, "health", "Snakket om søvn.")
+    await door.post("meetings", nurse, {"title": "Time", "category": "health", "meet_at": soon(1), "place": "Her"})
+    assert await door.everything(mother, *visible) != before
+    assert await door.everything(keeping, *visible) == before
+    missing = await door.ask("GET", "items/00000000-0000-4000-8000-000000000000", keeping)
+    for hidden in (secret, under):
+        found = await door.ask("GET", f"items/{hidden['id']}", keeping)
+        assert (found.status_code, found.content) == (404, missing.content)
+
+
+@pytest.mark.requirement("F093")
+async def test_of_kept_items_and_what_stands_under_them_no_byte_count_or_cursor_tells(door: Door) -> None:
+    nurse, mother = staff(NURSE), person("mother")
+    await door.open(nurse)
+    goal, first = await door.goal(nurse), await door.entry(nurse)
+    visible = [goal["id"], first["id"]]
+    before = await door.everything(mother, *visible)
+    secret, entry = await door.goal(nurse, "school", "Hemmelig"), await door.entry(nurse, text="Hemmelig.")
+    under = await door.measure(nurse, secret["id"], evaluate_on=ahead(1))
+    tag = (await door.ask("GET", f"items/{under['id']}", nurse)).headers["etag"]
+    body = {"outcome": "continue", "text": "Bedre.", "evaluate_on": ahead(2)}
+    await door.post(f"measures/{under['id']}/evaluation", nurse, body, if_match=tag)
+    assert await door.everything(mother.without(items=(secret["id"], entry["id"])), *visible) == before
+    assert await door.everything(mother, *visible) != before
+    planned = {
+        "goal": secret["id"], "title": "x", "category": "school", "responsible": "person:mother",
+    }  # fmt: skip
+    keeping = mother.without(items=(secret["id"],))
+    there = await door.ask("POST", "measures", keeping, planned)
+    nowhere = await door.ask("POST", "measures", keeping, {**planned, "goal": str(uuid4())})
+    assert (there.status_code, there.content) == (nowhere.status_code, nowhere.content)
 
 
 async def test_an_item_of_another_category_is_not_found_with_the_bytes_of_one_that_is_not_there(door: Door) -> None:

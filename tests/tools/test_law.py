@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from consent.handlers.tables import LAW, current_law
+from consent.model.own_say_file import sources
 from samlogg.__main__ import main
 
 
@@ -48,11 +49,12 @@ def test_the_page_has_every_row_with_its_source(capsys: pytest.CaptureFixture[st
     page = told(capsys)
     law = current_law()
     assert page.startswith(f"# Who decides and who sees, by age: law table {law.version}")
-    for source in [row.source for rows in (law.answers, law.sights, law.circles) for row in rows]:
+    rows = [row.source for rows in (law.answers, law.sights, law.circles) for row in rows]
+    for source in [*rows, *sources(law.say)]:
         [line] = [line for line in page.splitlines() if line.startswith(f"| {source.row} |")]
         assert source.legal.replace("|", "\\|") in line
         assert source.verified_by in line
-    assert {line.count(" | ") for line in page.splitlines() if line.startswith("|")} == {7, 6, 5}
+    assert {line.count(" | ") for line in page.splitlines() if line.startswith("|")} == {5, 6, 7, 8}
 
 
 def test_a_table_that_cannot_be_used_is_told_with_its_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

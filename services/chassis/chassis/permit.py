@@ -4,7 +4,7 @@ In the gateway only `decide` makes a Permit; everywhere else only `verify` does 
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -49,6 +49,21 @@ class Cell(NamedTuple):
     back: int | None = None
 
 
+class Kept(NamedTuple):
+    """What is kept from this reader although the cells allow its category: whole categories, and single items.
+
+    own: the reader, whose own words stay theirs. What stands under something kept is kept with it.
+    """
+
+    categories: tuple[str, ...]
+    items: tuple[str, ...]
+    own: str
+
+    def hides(self, category: object, item: object, by: object = None) -> bool:
+        """Is this item, written by this actor, kept from the reader?"""
+        return by != self.own and (category in self.categories or item in self.items)
+
+
 @dataclass(frozen=True, slots=True)
 class Permit:
     """The right to one action on some categories of one subject. Code that fetches content demands one.
@@ -61,6 +76,7 @@ class Permit:
     purpose: str
     cells: tuple[Cell, ...]
     masked: bool = False
+    kept: Kept | None = None
 
     def categories(self) -> frozenset[str]:
         """Every category that the permit allows."""
@@ -122,6 +138,7 @@ def sign(
         cells = [(cell.category, cell.grant, cell.back) for cell in permit.cells]
         claims["permit"] = {
             "action": permit.action, "purpose": permit.purpose, "cells": cells, "masked": permit.masked,
+            "kept": permit.kept,
         }  # fmt: skip
     payload = msgspec.json.encode(claims)
     return jws.serialize_compact(_PROTECTED, payload, key, algorithms=_ALGORITHMS)
@@ -142,8 +159,12 @@ def verify(token: str, key: OctKey, *, audience: str, method: str, path: str, bo
     if claims["permit"] is not None:
         cells = tuple(Cell(*cell) for cell in claims["permit"]["cells"])
         said = claims["permit"]
-        permit = Permit(claims["subject"], said["action"], said["purpose"], cells, said["masked"])
+        permit = Permit(claims["subject"], said["action"], said["purpose"], cells, said["masked"], _kept(said["kept"]))
     return Signed(actor, claims["subject"], claims["route"], claims["record"], permit, claims["exp"])
+
+
+def _kept(said: Sequence[Any] | None) -> Kept | None:
+    return None if said is None else Kept(tuple(said[0]), tuple(said[1]), said[2])
 
 
 def signed_request(key: bytes, audience: str, wall: Callable[[], float]) -> Callable[[Request], Awaitable[Signed]]:

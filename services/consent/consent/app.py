@@ -106,6 +106,8 @@ def create_app(
     app.include_router(api.router(parts))
     app.include_router(api.time(parts))
     app.include_router(api.facts(parts))
+    app.include_router(api.keepings(parts))
+    app.include_router(api.sharing_routes(parts))
     app.include_router(api.otherwise(parts))
     app.include_router(api.looks(parts))
     app.include_router(api.audit(parts))

@@ -20,6 +20,7 @@ GRANTED = "consent.granted.v1"
 DENIED = "consent.denied.v1"
 WITHDRAWN = "consent.withdrawn.v1"
 ENDING_SOON = "consent.ending-soon.v1"
+SIGHT_CHANGED = "consent.sight-changed.v1"
 QUESTION_ASKED = "consent.question-asked.v1"
 QUESTION_ANSWERED = "consent.question-answered.v1"
 HORIZON_PASSED = "consent.horizon-passed.v1"
@@ -150,6 +151,22 @@ class ConsentEndingSoon(Published):
     reason: Reason
 
 
+class SightChanged(Published):
+    """consent.sight-changed.v1: what those see who see by law has become another, at every gateway able to answer:
+    something is kept from them, or no longer, or shown to them by an exception.
+
+    tell: who is to hear of it: the subject, or services whose staff may give the reason.
+    """
+
+    model_config = _example(
+        subject=_SUBJECT, tell=["service:school-health"], version=6
+    )  # fmt: skip
+
+    subject: Id
+    tell: list[Recipient]
+    version: int
+
+
 class QuestionAsked(Published):
     """consent.question-asked.v1: somebody asks a service about a look. What is asked travels over HTTPS only."""
 
@@ -213,6 +230,20 @@ class StateRequest(Published):
     open: Literal[True]
 
 
+class KeptItem(Published):
+    """An item that is kept, and its category."""
+
+    id: Slug
+    category: Slug
+
+
+class StateKept(Published):
+    """What is kept from those who see by law (`parental`), beside grants that do not tell of it."""
+
+    categories: list[Slug]
+    items: list[KeptItem]
+
+
 class ConsentState(Published):
     """consent.state.v1: the whole state of one subject. circle: under address protection, who is told where the subject
     is to be found; null: everybody who sees anything."""
@@ -228,6 +259,7 @@ class ConsentState(Published):
         ],
         requests=[{"id": _REQUEST, "asker": "service:school-health", "asked": [_SUBJECT, _GUARDIAN], "open": True}],
         circle=None,
+        kept={"categories": ["health"], "items": [{"id": _LOOK, "category": "school"}]},
     )  # fmt: skip
 
     version: int
@@ -235,6 +267,7 @@ class ConsentState(Published):
     grants: list[StateGrant]
     requests: list[StateRequest]
     circle: list[Recipient] | None = None
+    kept: StateKept | None = None
 
 
 class Barrier(Published):
@@ -271,6 +304,7 @@ PUBLISHED: dict[str, dict[str, type[Published]]] = {
         DENIED: ConsentDenied,
         WITHDRAWN: ConsentWithdrawn,
         ENDING_SOON: ConsentEndingSoon,
+        SIGHT_CHANGED: SightChanged,
         QUESTION_ASKED: QuestionAsked,
         QUESTION_ANSWERED: QuestionAnswered,
         HORIZON_PASSED: HorizonPassed,
@@ -322,10 +356,17 @@ class DirectoryState(_Slice):
     id: Slug
 
 
+class Above(_Slice):
+    """An item that another stands under."""
+
+    item: Id
+    category: Slug
+
+
 class LogChanged(_Slice):
     """Any event of the logbook: which item of whose log, of which category (None: the log itself), and by which write.
 
-    record: the write's access record; None: an event from before that was said.
+    record: the write's access record; None: an event from before that was said. above: what the item stands under.
     """
 
     subject: Id
@@ -333,6 +374,7 @@ class LogChanged(_Slice):
     category: Slug | None
     at: Moment
     record: Slug | None = None
+    above: list[Above] = []
 
 
 class PublishedCheckpoint(_Slice):

@@ -32,6 +32,7 @@ GRANTED = "consent.granted.v1"
 DENIED = "consent.denied.v1"
 WITHDRAWN = "consent.withdrawn.v1"
 ENDING_SOON = "consent.ending-soon.v1"
+SIGHT_CHANGED = "consent.sight-changed.v1"
 QUESTION_ASKED = "consent.question-asked.v1"
 QUESTION_ANSWERED = "consent.question-answered.v1"
 STATE_CHANGED = "consent.state.v1"
@@ -194,11 +195,21 @@ class By(_Slice):
     id: Id
 
 
+class Above(_Slice):
+    """An item that another stands under."""
+
+    item: Id
+    category: Annotated[str, Field(max_length=64)]
+
+
 class LogChanged(_Slice):
-    """Any event of the logbook: whose log, which category (None: the log itself), who did it and when."""
+    """Any event of the logbook: whose log, which category (None: the log itself), which item and what that stands
+    under, who did it and when."""
 
     subject: Id
     category: Annotated[str, Field(max_length=64)] | None
+    item: Id
+    above: list[Above] = []
     actor: By
     at: datetime
 
@@ -224,6 +235,13 @@ class ConsentDenied(_Slice):
     subject: Id
     request: Id
     by: Id
+
+
+class SightChanged(_Slice):
+    """consent.sight-changed.v1: what those see who see by law has become another; whom to tell of it."""
+
+    subject: Id
+    tell: list[Recipient]
 
 
 class ConsentWithdrawn(_Slice):
@@ -270,6 +288,7 @@ CONSUMED: dict[str, dict[str, type[Any]]] = {
         DENIED: ConsentDenied,
         WITHDRAWN: ConsentWithdrawn,
         ENDING_SOON: ConsentEndingSoon,
+        SIGHT_CHANGED: SightChanged,
         QUESTION_ASKED: QuestionAsked,
         QUESTION_ANSWERED: QuestionAnswered,
     },

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import (
+    JSON,
     Column,
     DateTime,
     Float,
@@ -161,6 +162,8 @@ notice_issued = Table(
     Column("category", String(64)),
     Column("at", Float),
     Column("grant", String(64)),
+    Column("item", String(64)),
+    Column("above", JSON, nullable=False, server_default="[]"),
     Column("issued_at", DateTime(timezone=True), nullable=False),
     Index("notice_issued_subject", "subject", "issued_at"),
     Index("notice_issued_at", "issued_at"),
@@ -170,7 +173,7 @@ notice_issued = Table(
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A notice that was issued. `at` in epoch seconds; basis, category and grant as in gateway.model.feeds.About."""
+    """A notice that was issued. `at` in epoch seconds; the rest from basis on as in gateway.model.feeds.About."""
 
     notice: str
     recipient: str
@@ -179,13 +182,16 @@ class Issued:
     category: str | None
     at: float | None
     grant: str | None
+    item: str | None
+    above: tuple[tuple[str, str], ...]
 
 
 async def add_issued(conn: AsyncConnection, made: Issued, now: datetime) -> None:
     """Remember a notice in the transaction that issues it."""
     values: dict[str, Any] = {
         "notice": made.notice, "recipient": made.recipient, "subject": made.subject, "basis": made.basis,
-        "category": made.category, "at": made.at, "grant": made.grant, "issued_at": now,
+        "category": made.category, "at": made.at, "grant": made.grant, "item": made.item, "above": made.above,
+        "issued_at": now,
     }  # fmt: skip
     await conn.execute(insert(notice_issued).values(values))
 
@@ -194,9 +200,20 @@ async def issued_about(conn: AsyncConnection, subject: str, since: datetime) -> 
     """Notices about this subject, oldest first."""
     table = notice_issued.c
     asked = select(
-        table.notice, table.recipient, table.subject, table.basis, table.category, table.at, table.grant
+        table.notice,
+        table.recipient,
+        table.subject,
+        table.basis,
+        table.category,
+        table.at,
+        table.grant,
+        table.item,
+        table.above,
     ).where(table.subject == subject, table.issued_at >= since)
-    return [Issued(*row) for row in await conn.execute(asked.order_by(table.issued_at, table.notice))]
+    return [
+        Issued(*row[:8], tuple((item, category) for item, category in row.above))
+        for row in await conn.execute(asked.order_by(table.issued_at, table.notice))
+    ]
 
 
 async def forget_issued(conn: AsyncConnection, notice: str) -> None:

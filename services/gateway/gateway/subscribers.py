@@ -26,6 +26,7 @@ from gateway.messages import (
     LogChanged,
     QuestionAnswered,
     QuestionAsked,
+    SightChanged,
 )
 
 GROUP = "gateway"
@@ -47,7 +48,7 @@ def feed_work(
     yield "feeds house", feeds.keep_house()
 
 
-def make_subscribers(settings: Settings, feeds: Feeds) -> KafkaRouter:
+def make_subscribers(settings: Settings, feeds: Feeds) -> KafkaRouter:  # noqa: C901  one handler for each type
     """A fresh router with one subscriber on both topics.
 
     Both are keyed by subject with equally many partitions, and ranges give one consumer the same partitions of both:
@@ -74,6 +75,10 @@ def make_subscribers(settings: Settings, feeds: Feeds) -> KafkaRouter:
     @take(filter=of_type(events.ENDING_SOON))
     async def consent_ending_soon(body: ConsentEndingSoon, message: KafkaMessage) -> None:
         await feeds.consent_ending_soon(event_of(message), body, _topics(message))
+
+    @take(filter=of_type(events.SIGHT_CHANGED))
+    async def sight_changed(body: SightChanged, message: KafkaMessage) -> None:
+        await feeds.sight_changed(event_of(message), body, _topics(message))
 
     @take(filter=of_type(events.REQUESTED))
     async def consent_requested(body: ConsentRequested, message: KafkaMessage) -> None:

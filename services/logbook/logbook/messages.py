@@ -51,6 +51,7 @@ def _example(item: str = _ITEM, category: str | None = "school") -> ConfigDict:
         "actor": actor,
         "at": "2026-03-02T12:00:00.000Z",
         "record": _RECORD,
+        "above": [],
     }
     return ConfigDict(json_schema_extra={"examples": [fields]})
 
@@ -63,11 +64,19 @@ class EventActor(_Published):
     services: list[Slug]
 
 
+class Above(_Published):
+    """An item that another stands under: the goal of a measure, or the measure of an evaluation."""
+
+    item: Id
+    category: Slug
+
+
 class LogbookEvent(_Published):
     """Something happened in a log. It points, and carries no content: what it was is fetched under a permit.
 
     item: what can be fetched as /items/<item>; for events without a category it is the log itself.
     record: the access record of the write that it comes of, for who reads the ledger. It never leaves our own services.
+    above: what the item stands under: who may not know of that may not know of this.
     """
 
     subject: Id
@@ -77,6 +86,7 @@ class LogbookEvent(_Published):
     actor: EventActor
     at: str
     record: Id | None = None
+    above: list[Above] = []
 
 
 class LogOpened(LogbookEvent):

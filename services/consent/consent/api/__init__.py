@@ -3,6 +3,7 @@
 from consent.api.audit import audit
 from consent.api.errors import install
 from consent.api.facts import facts
+from consent.api.keeping import keepings
 from consent.api.leases import leases
 from consent.api.ledger import ledger
 from consent.api.looks import looks
@@ -13,3 +14,9 @@ from consent.api.time import time
 from consent.api.wording import texts
 
 __all__ = ["Parts", "audit", "facts", "install", "leases", "ledger", "looks", "otherwise", "router", "texts", "time"]
+from consent.api.sharing import sharing_routes
+
+__all__ = [
+    "Parts", "audit", "facts", "install", "keepings", "leases", "ledger", "looks", "otherwise", "router",
+    "sharing_routes", "texts",
+]  # fmt: skip

@@ -114,17 +114,24 @@ class NewAnswer(Body):
 
 
 class NewWithdrawal(Body):
-    """All that was agreed to for a recipient, or one category of it; or of that only a part, and the rest stays.
+    """All that was agreed to for a service, or for a person whom the subject let see, or one category of it; or of a
+    service's only a part, and the rest stays.
 
     staff: one member of the service's staff, by the id that the list of looks shows. back_to: nothing from before this
     day any more. until: nothing after this day.
     """
 
-    recipient: Annotated[str, Field(pattern=r"^service:[a-z0-9][a-z0-9._-]{0,62}$")]
+    recipient: Annotated[str, Field(pattern=r"^(service:[a-z0-9][a-z0-9._-]{0,62}|person:[0-9a-f-]{36})$")]
     category: Slug | None = None
     staff: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
     back_to: Day | None = None
     until: Day | None = None
+
+    @model_validator(mode="after")
+    def _whole_of_a_person(self) -> Self:
+        if self.recipient.startswith("person:") and (self.staff or self.back_to or self.until):
+            raise ValueError("of what a person may see, all or a category is taken back")
+        return self
 
 
 class Match(Body):
@@ -271,7 +278,7 @@ class GrantView(BaseModel):
     reader may not end it, or it is ending already."""
 
     id: str
-    kind: Literal["consent", "self", "parental"]
+    kind: Literal["consent", "self", "parental", "exception"]
     at: str
     recipient: str
     categories: list[str]

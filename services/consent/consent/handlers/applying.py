@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
-from consent.handlers import changes, granting
+from consent.handlers import changes, granting, sharing
 from consent.handlers.granting import Plan
 from consent.handlers.state import TURN
 from consent.model.law import Law
@@ -74,4 +74,6 @@ async def plans_for(
                 plan = granting.plan(law, row, words[row.rules.id], said, grants.get(subject, ()), now)
                 if plan:
                     found.setdefault(subject, []).append(plan)
+    for subject, plan in (await sharing.plans_for(conn, law, subjects, grants, now)).items():
+        found.setdefault(subject, []).append(plan)
     return found

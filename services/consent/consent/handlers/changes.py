@@ -88,6 +88,9 @@ def _events(change: ChangeRow, grants: Mapping[str, Mapping[str, Any]]) -> Itera
     for opened in change.body.get("opened", ()):
         again = messages.ConsentRequested(subject=change.subject, **opened)
         yield _event(change, messages.REQUESTED, again.request, again)
+    if "tell" in change.body:
+        told = messages.SightChanged(subject=change.subject, tell=change.body["tell"], version=change.version)
+        yield _event(change, messages.SIGHT_CHANGED, change.id, told)
     for id_ in change.body.get("ended", ()):
         grant = grants[id_]
         ended = messages.ConsentWithdrawn(

@@ -23,7 +23,7 @@ from consent.handlers.state import TURN
 from consent.model.ending import Ending, Running, endings, next_mark, reason
 from consent.model.law import Law, answerers, next_turn
 from consent.model.requests import Cell, asked_for, needed, waits_for
-from consent.storage import GrantRow, RequestRow
+from consent.storage import RequestRow
 
 KIND = "day"
 """Of the changes that come from it."""
@@ -87,16 +87,16 @@ async def _gathered(conn: AsyncConnection, law: Law, taken: Mapping[str, date | 
     return [
         _Due(
             subject, as_of or law.day_of(now), requests.get(subject, ()), words,
-            [_running(grant) for grant in grants.get(subject, ()) if not grant.ended and grant.id not in ends],
+            [
+                Running(grant.id, grant.request, grant.begins, grant.terms, grant.told)
+                for grant in grants.get(subject, ())
+                if grant.request is not None and not grant.ended and grant.id not in ends
+            ],
             over.get(subject, ()),
             plans.get(subject, ()),
         )
         for subject, as_of in taken.items()
     ]  # fmt: skip
-
-
-def _running(grant: GrantRow) -> Running:
-    return Running(grant.id, grant.request, grant.begins, grant.terms, grant.told)
 
 
 def _brought(law: Law, one: _Due, now: datetime) -> dict[str, Any] | None:

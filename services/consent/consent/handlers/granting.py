@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
 from consent.handlers import changes
-from consent.model.grants import BASIS, Narrowing, Terms, difference, limits, says
+from consent.model.grants import BASES, Narrowing, Terms, difference, limits, says
 from consent.model.law import Law
 from consent.model.requests import Asked, Cell, Said, capacity, counts, in_force, needed
 from consent.storage import GrantRow, RequestRow, Word
@@ -100,7 +100,8 @@ def _row(law: Law, request: RequestRow, words: Spoken, terms: Terms, now: dateti
     ]  # fmt: skip
     return {
         "id": str(uuid4()), "subject": rules.subject, "request": rules.id, "recipient": terms.recipient,
-        "categories": list(terms.categories), "actions": list(terms.actions), "purpose": terms.purpose, "basis": BASIS,
+        "categories": list(terms.categories), "actions": list(terms.actions), "purpose": terms.purpose,
+        "basis": BASES["consent"],
         "controller": next((request.controllers[cell] for cell in sorted(cells)), None), "begins": int(now.timestamp()),
         "ends": terms.until, "back": terms.back, "excluded": list(terms.excluded), "granted_by": granted_by,
         "law_version": law.version,

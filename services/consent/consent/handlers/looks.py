@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.clock import rfc3339
 from chassis.keys import KeyGone, SubjectKeys
-from chassis.permit import Actor, Permit
+from chassis.permit import Actor, Kept, Permit
 from consent import storage
 from consent.handlers.tables import current_words
 from consent.model import looks as rules
 from consent.model.errors import Unseen
 from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES
-from consent.model.looks import Effect, Told, Wanted
+from consent.model.looks import NOTHING_HIDDEN, Effect, Hidden, Told, Wanted
 from consent.model.words import Known, Who, Words, pick
 from consent.storage import LookRow, Names, QuestionRow
 
@@ -34,7 +34,7 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Who reads. allowed: the reader's own categories. told: every grant by consent. known: those that the reader may
-    know of; None: all of them."""
+    know of; None: all of them. kept: what is kept from the reader. hidden: for the subject, what was kept when."""
 
     actor: Actor
     subject: str
@@ -42,6 +42,8 @@ class Reader:
     allowed: frozenset[str]
     told: Mapping[str, Told]
     known: frozenset[str] | None
+    kept: Kept | None = None
+    hidden: Hidden = NOTHING_HIDDEN
 
     def may_know(self) -> Mapping[str, Told]:
         """The grants that this reader may know of."""
@@ -52,6 +54,8 @@ class Reader:
         look = rules.item(row.canonical, row.held, row.actor)
         effects = made.get(look["id"], ())
         if self.is_subject or (row.actor is not None and row.actor == self.actor.id):
+            if self.is_subject and row.actor != self.subject:
+                look = self.hidden.taken_from(look, self.told)
             return {**rules.narrowed(look, self.told, strict=False), "made": rules.made(effects)}
         known = self.may_know()
         left = rules.cut(rules.narrowed(look, known, strict=self.known is not None), self.allowed, known)
@@ -64,7 +68,8 @@ async def reader_of(conn: AsyncConnection, permit: Permit, actor: Actor) -> Read
     The subject sees every look and refusal. Another reader sees their own, and those of services that touched a
     category the reader may see, under a grant the reader was asked about (or any, if the reader may know who takes
     part), with only those categories and grants, and only the services those are for: neither that the youth looked,
-    nor that a service takes part in secret.
+    nor that a service takes part in secret. Of what is kept from them no look tells: neither one at nothing else, nor
+    one that made it.
     """
     is_subject = actor.kind == "person" and actor.id == permit.subject
     allowed = permit.categories() - set(SYSTEM_CATEGORIES)
@@ -72,7 +77,8 @@ async def reader_of(conn: AsyncConnection, permit: Permit, actor: Actor) -> Read
     known = None
     if not is_subject and PARTICIPANTS not in allowed:
         known = frozenset(await storage.grants_known_to(conn, permit.subject, actor.id or ""))
-    return Reader(actor, permit.subject, is_subject, allowed, told, known)
+    hidden = Hidden.of(await storage.kept_since(conn, permit.subject)) if is_subject else NOTHING_HIDDEN
+    return Reader(actor, permit.subject, is_subject, allowed, told, known, permit.kept, hidden)
 
 
 async def looks(
@@ -102,7 +108,8 @@ async def _rows(
 ) -> list[LookRow]:
     return await storage.looks(
         conn, reader.subject, wanted, reader=None if reader.is_subject else reader.actor.id or "",
-        categories=reader.allowed, known=reader.known, told=reader.told, before=before, limit=limit, only=only,
+        categories=reader.allowed, known=reader.known, told=reader.told, kept=reader.kept, before=before, limit=limit,
+        only=only,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ async def take(conn: AsyncConnection, event: Event, told: LogChanged) -> None:
     if told.record is None or not await first_time(conn, storage.inbox, event.id, _HANDLER):
         return
     item = None if told.category is None else told.item
-    effect = Effect(event.type, item, told.category)
+    above = frozenset(name for one in told.above for name in (one.item, one.category))
+    effect = Effect(event.type, item, told.category, above)
     at = from_rfc3339(told.at)
     await storage.keep_made(conn, event.id, told.record, told.subject, effect, event.version or 0, at)

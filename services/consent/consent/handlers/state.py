@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consent import storage
 from consent.model.errors import Unseen
 from consent.model.law import ASKED_LIKE_OTHERS, Category, Law
+from consent.model.own_say import keepings, kept
 from consent.model.registers import PLAIN
 from consent.model.requests import asked_for
 from consent.model.state import Known, Live, OpenRequest, by_law, inside, whole
@@ -39,22 +40,28 @@ async def states_of(conn: AsyncConnection, law: Law, subjects: Sequence[str], no
     categories = tuple((await content_categories(conn)).values())
     grants = await storage.grants_about(conn, subjects, epoch)
     requests = await storage.requests_about(conn, subjects, law.ends)
-    hidden = any(one.standings.get(id_, PLAIN).protected for id_, one in known.items())
-    sectors = {id_: one.kind for id_, one in (await storage.services(conn)).items()} if hidden else {}
+    guarded = any(one.standings.get(id_, PLAIN).protected for id_, one in known.items())
+    sectors = {id_: one.kind for id_, one in (await storage.services(conn)).items()} if guarded else {}
+    keeping = await storage.keeping_words(conn, subjects)
     found = []
     for number, (subject, row) in enumerate(rows.items()):
         if number % TURN == 0:
             await asyncio.sleep(0)
-        live = [Live(grant.id, grant.begins, grant.terms) for grant in grants.get(subject, ()) if not grant.ended]
+        live = [
+            Live(grant.id, grant.kind, grant.begins, grant.terms)
+            for grant in grants.get(subject, ())
+            if not grant.ended
+        ]
         open_requests = [
             OpenRequest(one.rules.id, one.asker, tuple(sorted(asked_for(law, one.rules, on))))
             for one in requests.get(subject, ())
             if one.rules.until > epoch and not known[subject].ended
         ]
         have = {one.asker for one in open_requests} | {grant.terms.recipient.partition(":")[2] for grant in live}
-        told = inside(law, known[subject], {id_: sectors.get(id_) for id_ in have}, on) if hidden else None
+        told = inside(law, known[subject], {id_: sectors.get(id_) for id_ in have}, on) if guarded else None
         seen = by_law(law, known[subject], categories, now)
-        found.append(whole(subject, row.version, live, seen, open_requests, told))
+        hidden = kept(keepings(keeping.get(subject, ())))
+        found.append(whole(subject, row.version, live, seen, open_requests, hidden, told))
     return found
 
 

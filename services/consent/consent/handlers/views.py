@@ -215,7 +215,10 @@ async def grants_for(
         }
         for item in shown
     ]
-    services = {item["recipient"] for item in shown if item["kind"] == "consent" and item["state"] != "ending"}
+    services = {
+        item["recipient"] for item in shown
+        if item["recipient"].startswith("service:") and item["kind"] == "consent" and item["state"] != "ending"
+    }  # fmt: skip
     return {"items": items, "next": None, "services": len(services)}
 
 
@@ -267,7 +270,7 @@ async def _grants_shown(
     allowed = permit.categories() - set(SYSTEM_CATEGORIES)
     by_consent = [_grant(row) for row in await storage.grants_of(conn, permit.subject, int(now.timestamp()))]
     state = await state_of(conn, law, permit.subject, now)
-    legal = [_by_law(grant) for grant in state["grants"] if grant["kind"] != "consent"]
+    legal = [_by_law(grant) for grant in state["grants"] if grant["kind"] in ("self", "parental")]
     if is_subject:
         return by_consent + legal
     person = None if PARTICIPANTS in allowed else actor.id or ""
@@ -285,7 +288,7 @@ def _grant(row: GrantRow) -> dict[str, Any]:
     terms = row.terms
     status = "ending" if row.ended else "in-force" if row.begun else "pending"
     return {
-        "id": row.id, "kind": "consent", "at": _moment(row.begins), "recipient": terms.recipient,
+        "id": row.id, "kind": row.kind, "at": _moment(row.begins), "recipient": terms.recipient,
         "categories": list(terms.categories), "actions": list(terms.actions), "purpose": terms.purpose,
         "from": _moment(row.begins), "until": None if terms.until is None else _moment(terms.until), "state": status,
     }  # fmt: skip

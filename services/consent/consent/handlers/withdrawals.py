@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.clock import rfc3339
 from chassis.permit import Actor
 from consent import storage
-from consent.handlers import granting, ledger
+from consent.handlers import granting, ledger, sharing
 from consent.handlers.ledger import refuse
 from consent.handlers.looks import named, words_for
 from consent.handlers.state import requests_of
@@ -117,14 +117,19 @@ async def take_back(
         for row in requests
         if row.rules.id in targets
     ]
-    idle = not targets or (narrowed and not any(plans))
+    if voice.person == subject and not narrowed:
+        plans.append(await sharing.taken_back(conn, law, grants, part.recipient, part.category, now))
+    idle = not any(plans) if narrowed else not targets and not any(plans)
     if idle and not voice.came:
         return await storage.last_withdrawal(conn, subject, voice.person, part.recipient or "", part.category, narrowed)
     if narrowed and not idle:
         await storage.add_narrowing(conn, subject, narrowings[-1], now)
     body = {
         "by": voice.person, **voice.came, "recipient": part.recipient, "category": part.category, "narrowed": narrowed,
-        "categories": sorted({cell.category for cells in targets.values() for cell in cells}),
+        "categories": sorted(
+            {cell.category for cells in targets.values() for cell in cells}
+            | ({part.category} if part.category is not None and any(plans) else set())
+        ),
     }  # fmt: skip
     change = await granting.carry_out(conn, subject, [] if idle else plans, "withdrawn", body, now)
     [made] = await storage.changes_by_id(conn, [change])
@@ -147,7 +152,8 @@ async def may_end(conn: AsyncConnection, law: Law, actor: Actor, subject: str, n
     requests, words, grants = await _said(conn, law, subject, now)
     recipients = {f"service:{cell.service}" for row in requests for cell in row.rules.cells}
     person = actor.id
-    return frozenset(
+    let_see = {grant.terms.recipient for grant in grants if grant.request is None and grant.kind == "consent"}
+    return (frozenset(let_see) if person == subject else frozenset()) | frozenset(
         recipient
         for recipient in recipients
         if any(_targets(law, row, words, grants, person, Part(recipient), now) for row in requests)
@@ -212,6 +218,10 @@ async def told(conn: AsyncConnection, found: Withdrawal, actor: Actor, wishes: S
     words, names = await words_for(conn, actor, wishes), await storage.directory_names(conn)
     part = found.part
     service = None
+    if part.recipient is not None and part.recipient.startswith("person:"):
+        what = [words.category(part.category, names.categories.get(part.category, {}))] if part.category else []
+        text = words.ended_for_person(what, confirmed=found.status == "confirmed")
+        return {"id": found.id, "status": found.status, "text": text, "language": words.language}
     if part.recipient is not None:
         service = named(names.services, part.recipient.removeprefix("service:"), words)
     chosen = [] if part.category is None else [part.category]

@@ -338,3 +338,59 @@ class AlreadyRenewed(RuleBroken):
 
     slug = "already-renewed"
     title = "This request has been renewed. Take the renewal back before you make another."
+
+
+class KeepNotYours(RuleBroken):
+    """The law table does not let this person, or this professional, keep this from those who see by law."""
+
+    slug = "keep-not-yours"
+    title = "By the law table this is not for you to keep from others."
+
+
+class KeepTooMany(RuleBroken):
+    """More is kept one by one than a published state holds."""
+
+    slug = "keep-too-many"
+    title = "Too much is kept one by one. Keep the whole category instead."
+
+
+class ReasonUnknown(RuleBroken):
+    """The reason is not one of the classes that the law table names for this."""
+
+    slug = "reason-unknown"
+    title = "The reason is not one of the classes that the law table names for this."
+
+
+class ReasonNeeded(RuleBroken):
+    """A professional gives the class of the reason, and what it rests on."""
+
+    slug = "reason-needed"
+    title = "Give the class of the reason and the reference that it rests on."
+
+
+class ShareNotYours(RuleBroken):
+    """The law table does not let this person alone show this to such a person, at their age and with their capacity."""
+
+    slug = "share-not-yours"
+    title = "By the law table this is not for you alone to show this person."
+
+
+class ExceptionNotYours(RuleBroken):
+    """The law table gives the exception for life and health to other roles or sectors, or knows none for this."""
+
+    slug = "exception-not-yours"
+    title = "By the law table there is no such exception for you to make."
+
+
+class ExceptionTooLong(RuleBroken):
+    """An exception would last longer than the law table lets it."""
+
+    slug = "exception-too-long"
+    title = "The exception would last longer than the law table allows."
+
+
+class NobodyToTell(RuleBroken):
+    """Nobody is known who holds parental responsibility, so there is nobody to tell."""
+
+    slug = "nobody-to-tell"
+    title = "There is nobody on record whom this exception could be made for."

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from consent.model.requests import Cell
 
-BASIS = "gdpr-6-1-a+9-2-a"
+GrantKind = Literal["consent", "exception"]
+BASES: Mapping[GrantKind, str] = {"consent": "gdpr-6-1-a+9-2-a", "exception": "life-and-health"}
+LIFE_AND_HEALTH = "life-and-health"
+"""The purpose of an exception."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from consent.model.facts import Fact, Facts, Party, Situation, edges, situation, spans
+from consent.model.own_say import OwnSay
 
 Who = Literal["self", "parental", "representative"]
 
@@ -158,6 +159,7 @@ class Law:
     records: tuple[RecordRow, ...]
     circles: tuple[CircleRow, ...]
     strict_needs: frozenset[Party]
+    say: OwnSay
     by_key: Mapping[Key, tuple[Row, ...]] = field(repr=False)
     ages: tuple[int, ...] = field(repr=False)
     days: frozenset[date] = field(repr=False)
@@ -224,6 +226,11 @@ def circle(law: Law, protection: str, on: date) -> CircleRow | None:
 @lru_cache(maxsize=50_000)
 def _begins(zone: ZoneInfo, day: date) -> int:
     return int(datetime.combine(day, time.min, zone).timestamp())
+
+
+def age(born: date, on: date) -> int:
+    """How many birthdays have been."""
+    return on.year - born.year - (birthday(born, on.year - born.year) > on)
 
 
 def birthday(born: date, age: int) -> date:

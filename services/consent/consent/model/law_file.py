@@ -13,6 +13,8 @@ from itertools import pairwise
 from typing import Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from consent.model import law_fields as fields
+from consent.model import own_say_file
 from consent.model.facts import VALUES, Party
 from consent.model.law import (
     GENERAL,
@@ -30,6 +32,7 @@ from consent.model.law import (
     Who,
     keys,
 )
+from consent.model.own_say import ExceptionRow, KeepRow, OwnSay, ShareRow
 from consent.model.registers import GRADES
 
 _SOURCE = {"id", "legal", "verified_by", "verified_at", "valid_from", "valid_to"}
@@ -39,6 +42,7 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "sight": frozenset(_SOURCE | _REACH | {"who", "what", "actions", "basis"}),
     "record": frozenset(_SOURCE | {"fact", "roles", "sectors"}),
     "circle": frozenset(_SOURCE | {"protection", "sectors", "guardians"}),
+    **{kind: frozenset(_SOURCE) | named for kind, named in own_say_file.FIELDS.items()},
 }
 _HEAD = {"version", "zone", "longest_days", "strict_needs", "project", *_FIELDS}
 _PARTIES: tuple[Party, ...] = get_args(Party)
@@ -47,7 +51,7 @@ _ACTIONS = ("read", "contribute")
 _ROLES = ("professional", "leader")
 _KEEPS = ("masked", "nothing")
 _MARK = 24
-_R = TypeVar("_R", AnswerRow, SightRow, RecordRow, CircleRow)
+_R = TypeVar("_R", AnswerRow, SightRow, RecordRow, CircleRow, KeepRow, ShareRow, ExceptionRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,11 @@ def parse(
     sights = [_sight(row) for row in _rows(data, "sight")]
     records = [_record(row) for row in _rows(data, "record")]
     circles = [_circle(row) for row in _rows(data, "circle")]
-    sources = [row.source for kind in (answers, sights, records, circles) for row in kind]
+    say = own_say_file.read({kind: list(_rows(data, kind)) for kind in own_say_file.FIELDS})
+    sources = [
+        *(row.source for row in answers), *(row.source for row in sights), *(row.source for row in records),
+        *(row.source for row in circles), *own_say_file.sources(say),
+    ]  # fmt: skip
     _each_once([source.row for source in sources])
     _check_circles(circles)
     _check_ages([*answers, *sights])
@@ -90,11 +98,15 @@ def parse(
     seen = [row for row in sights if row.reach.municipality in (None, municipality)]
     answers, sights, records = _approved(here, approval), _approved(seen, approval), _approved(records, approval)
     circles = _approved(circles, approval)
+    say = OwnSay(
+        tuple(_approved(say.keeps, approval)), tuple(_approved(say.shares, approval)),
+        tuple(row for row in _approved(say.exceptions, approval) if row.municipality in (None, municipality)),
+    )  # fmt: skip
     both: list[Row] = [*answers, *sights]
     return Law(
         version=head["version"], mark=_mark(data, municipality, approval), zone=head["zone"],
         longest_days=head["longest_days"], answers=tuple(answers), sights=tuple(sights), records=tuple(records),
-        circles=tuple(circles), strict_needs=head["strict_needs"], by_key=_by_key(both), ages=_ages(both),
+        circles=tuple(circles), strict_needs=head["strict_needs"], say=say, by_key=_by_key(both), ages=_ages(both),
         days=_days(both),
     )  # fmt: skip
 
@@ -103,23 +115,23 @@ def approval_of(data: Mapping[str, Any]) -> Approval:
     """An approval in its file's form: version, by, at, and rows if not all; LawInvalid."""
     named = {"id": "approval", **data}
     if unknown := set(data) - {"version", "by", "at", "rows"}:
-        raise _wrong(named, f"unknown field {min(unknown)}")
-    rows = frozenset(_texts(named, "rows")) if "rows" in named else frozenset()
-    return Approval(_text(named, "version"), _text(named, "by"), _day(named, "at"), rows)
+        raise fields.wrong(named, f"unknown field {min(unknown)}")
+    rows = frozenset(fields.texts(named, "rows")) if "rows" in named else frozenset()
+    return Approval(fields.text(named, "version"), fields.text(named, "by"), fields.day(named, "at"), rows)
 
 
 def _head(data: Mapping[str, Any]) -> dict[str, Any]:
     row = {"id": "head", **data}
     if unknown := set(data) - _HEAD:
-        raise _wrong(row, f"unknown field {min(unknown)}")
-    name = _text(row, "zone")
+        raise fields.wrong(row, f"unknown field {min(unknown)}")
+    name = fields.text(row, "zone")
     try:
         zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise _wrong(row, "zone is not one") from error
+        raise fields.wrong(row, "zone is not one") from error
     return {
-        "version": _text(row, "version"), "zone": zone, "longest_days": _number(row, "longest_days"),
-        "project": _text(row, "project"), "strict_needs": _parties(row, "strict_needs", None),
+        "version": fields.text(row, "version"), "zone": zone, "longest_days": fields.number(row, "longest_days"),
+        "project": fields.text(row, "project"), "strict_needs": _parties(row, "strict_needs", None),
     }  # fmt: skip
 
 
@@ -127,9 +139,9 @@ def _rows(data: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, Any]]:
     for place, row in enumerate(data.get(kind, ())):
         named = {"id": f"{kind} number {place + 1}", **row}
         if "id" not in row:
-            raise _wrong(named, "id is missing")
+            raise fields.wrong(named, "id is missing")
         if unknown := set(row) - _FIELDS[kind]:
-            raise _wrong(named, f"unknown field {min(unknown)}")
+            raise fields.wrong(named, f"unknown field {min(unknown)}")
         yield named
 
 
@@ -137,29 +149,35 @@ def _answer(row: Mapping[str, Any]) -> AnswerRow:
     needs, asks, hears = (
         _parties(row, name, default) for name, default in (("needs", None), ("asks", ()), ("hears", ()))
     )
-    return AnswerRow(_source(row), _reach(row), _what(row), _texts(row, "sector", ()), needs, asks, hears)
+    return AnswerRow(
+        fields.source(row), _reach(row), fields.what(row), fields.texts(row, "sector", ()), needs, asks, hears
+    )
 
 
 def _parties(row: Mapping[str, Any], name: str, default: tuple[str, ...] | None) -> frozenset[Party]:
-    found = _chosen(row, name, _PARTIES, default)
+    found = fields.chosen(row, name, _PARTIES, default)
     return frozenset(party for party in _PARTIES if party in found)
 
 
 def _sight(row: Mapping[str, Any]) -> SightRow:
-    named = _one(row, "who", _WHO)
+    named = fields.one(row, "who", _WHO)
     [who] = [one for one in _WHO if one == named]
-    actions = () if row.get("actions") == [] else _chosen(row, "actions", _ACTIONS)
-    return SightRow(_source(row), _reach(row), who, _what(row), actions, _text(row, "basis"))
+    actions = () if row.get("actions") == [] else fields.chosen(row, "actions", _ACTIONS)
+    return SightRow(fields.source(row), _reach(row), who, fields.what(row), actions, fields.text(row, "basis"))
 
 
 def _record(row: Mapping[str, Any]) -> RecordRow:
-    roles = _chosen(row, "roles", _ROLES)
-    return RecordRow(_source(row), _one(row, "fact", tuple(VALUES)), roles, _texts(row, "sectors", ()))
+    roles = fields.chosen(row, "roles", _ROLES)
+    return RecordRow(
+        fields.source(row), fields.one(row, "fact", tuple(VALUES)), roles, fields.texts(row, "sectors", ())
+    )
 
 
 def _circle(row: Mapping[str, Any]) -> CircleRow:
-    keeps: Literal["masked", "nothing"] = "masked" if _one(row, "guardians", _KEEPS) == "masked" else "nothing"
-    return CircleRow(_source(row), _chosen(row, "protection", GRADES[1:]), _texts(row, "sectors", ()), keeps)
+    keeps: Literal["masked", "nothing"] = "masked" if fields.one(row, "guardians", _KEEPS) == "masked" else "nothing"
+    return CircleRow(
+        fields.source(row), fields.chosen(row, "protection", GRADES[1:]), fields.texts(row, "sectors", ()), keeps
+    )
 
 
 def _check_circles(rows: Iterable[CircleRow]) -> None:
@@ -174,83 +192,14 @@ def _check_circles(rows: Iterable[CircleRow]) -> None:
         seen.append(row)
 
 
-def _what(row: Mapping[str, Any]) -> tuple[str, ...]:
-    found = _texts(row, "what")
-    for one in found:
-        if one.startswith("class:") and one not in (GENERAL, SPECIAL):
-            raise _wrong(row, f"what names an unknown class, {one}")
-    return found
-
-
-def _source(row: Mapping[str, Any]) -> Source:
-    begins, ends = _day(row, "valid_from"), _day(row, "valid_to") if "valid_to" in row else None
-    if ends is not None and ends <= begins:
-        raise _wrong(row, "valid_to is not after valid_from")
-    by = _text(row, "verified_by") if row.get("verified_by") else ""
-    at = _day(row, "verified_at") if "verified_at" in row else None
-    return Source(_text(row, "id"), _text(row, "legal"), by, at, begins, ends)
-
-
 def _reach(row: Mapping[str, Any]) -> Reach:
-    first, last = _number(row, "from_age"), _number(row, "to_age") if "to_age" in row else None
-    if last is not None and last <= first:
-        raise _wrong(row, "to_age is not above from_age")
+    first, last = fields.ages(row)
     capacity, care, party = (
-        _chosen(row, name, VALUES[name], (VALUES[name][0],)) for name in ("capacity", "care", "party")
+        fields.chosen(row, name, VALUES[name], (VALUES[name][0],)) for name in ("capacity", "care", "party")
     )
-    return Reach(first, last, capacity, care, party, _text(row, "municipality") if "municipality" in row else None)
-
-
-def _wrong(row: Mapping[str, Any], said: str) -> LawInvalid:
-    return LawInvalid(f"law table, row {row['id']}: {said}")
-
-
-def _text(row: Mapping[str, Any], name: str) -> str:
-    found = row.get(name)
-    if not isinstance(found, str) or not found.strip():
-        raise _wrong(row, f"{name} is missing")
-    return found
-
-
-def _texts(row: Mapping[str, Any], name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-    """One text, or a list of them, each once."""
-    found = row.get(name, default)
-    listed = (found,) if isinstance(found, str) else tuple(found) if isinstance(found, list | tuple) else ()
-    if (not listed and default is None) or not all(isinstance(one, str) and one for one in listed):
-        raise _wrong(row, f"{name} is missing")
-    if len(set(listed)) != len(listed):
-        raise _wrong(row, f"{name} says something twice")
-    return listed
-
-
-def _chosen(
-    row: Mapping[str, Any], name: str, among: Sequence[str], default: tuple[str, ...] | None = None
-) -> tuple[str, ...]:
-    found = _texts(row, name, default)
-    if unknown := set(found) - set(among):
-        raise _wrong(row, f"{name} cannot be {min(unknown)}")
-    return found
-
-
-def _one(row: Mapping[str, Any], name: str, among: Sequence[str]) -> str:
-    found = _text(row, name)
-    if found not in among:
-        raise _wrong(row, f"{name} cannot be {found}")
-    return found
-
-
-def _day(row: Mapping[str, Any], name: str) -> date:
-    found = row.get(name)
-    if type(found) is not date:
-        raise _wrong(row, f"{name} is not a date")
-    return found
-
-
-def _number(row: Mapping[str, Any], name: str) -> int:
-    found = row.get(name)
-    if type(found) is not int or found < 0:
-        raise _wrong(row, f"{name} is not a whole number")
-    return found
+    return Reach(
+        first, last, capacity, care, party, fields.text(row, "municipality") if "municipality" in row else None
+    )
 
 
 def _each_once(names: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from consent.model.law import (
     answerers,
     sights,
 )
+from consent.model.own_say import ExceptionRow, KeepRow, ShareRow
 
 _WHO = {
     "subject": "the person", "guardians": "the guardians", "representatives": "whom the decision names",
@@ -184,6 +185,45 @@ def page(law: Law) -> Iterator[str]:
             for row in law.circles
         ],
     )  # fmt: skip
+
+    yield from _own_say(law)
+
+
+def _own_say(law: Law) -> Iterator[str]:
+    """The rows about what somebody may keep and show, and the exception."""
+    yield "\n## What may be kept from those who see by law\n"
+    yield from _tabled(
+        ("row", "about", "ages", "by whose word", "reason, set by", "source", "verified", "in force"),
+        [
+            [*_about(row), " or ".join(row.by), f"{', '.join(row.reasons)}: {_set_by(row)}", *_foot(row.source)]
+            for row in law.say.keeps
+        ],
+    )  # fmt: skip
+    yield "\n## Whom somebody alone lets see more\n"
+    yield from _tabled(
+        ("row", "about", "ages", "whom", "source", "verified", "in force"),
+        [[*_about(row), " or ".join(row.to), *_foot(row.source)] for row in law.say.shares],
+    )
+    yield "\n## The exception for life and health\n"
+    yield from _tabled(
+        ("row", "about", "ages", "shown to", "reason, by", "hours", "source", "verified", "in force"),
+        [
+            [
+                *_about(row), " or ".join(row.to), f"{', '.join(row.reasons)}: {_set_by(row)}",
+                str(row.longest_hours), *_foot(row.source),
+            ]
+            for row in law.say.exceptions
+        ],
+    )  # fmt: skip
+
+
+def _about(row: KeepRow | ShareRow | ExceptionRow) -> list[str]:
+    to = "on" if row.to_age is None else f"until {row.to_age}"
+    return [row.source.row, ", ".join(what(one) for one in row.what), f"from {row.from_age} {to}"]
+
+
+def _set_by(row: KeepRow | ExceptionRow) -> str:
+    return f"{' or '.join(row.roles)} of {', '.join(row.sectors) or 'any service'} that has asked about the person"
 
 
 def _recorders(row: RecordRow) -> str:

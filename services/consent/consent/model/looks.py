@@ -1,10 +1,12 @@
 """Looks as they are shown: made of the ledger's records, narrowed and cut for each reader; and what is asked for."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+from consent.model.own_say import KeepingWord
 
 _SERVICE = "service:"
 
@@ -36,11 +38,50 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a write made or changed: the event's type, the item (None: the log itself) and the item's category."""
+    """What a write made or changed: the event's type, the item (None: the log itself) and the item's category.
+
+    above: ids and categories of what the item stands under.
+    """
 
     type: str
     item: str | None
     category: str | None
+    above: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Which whole categories were kept from those who see by law, and in which times: since, until (None: still)."""
+
+    times: tuple[tuple[str, datetime, datetime | None], ...] = ()
+
+    @classmethod
+    def of(cls, steps: Iterable[tuple[KeepingWord, datetime]]) -> "Hidden":
+        """From each step about a category, with the moment from which every gateway knew of it."""
+        begun: dict[str, tuple[str, datetime]] = {}
+        times: list[tuple[str, datetime, datetime | None]] = []
+        for word, at in steps:
+            if word.word in ("asked", "set"):
+                begun.setdefault(word.keeping, (word.category, at))
+            elif word.word in ("lifted", "turned-down") and word.keeping in begun:
+                times.append((*begun.pop(word.keeping), at))
+        return cls((*times, *((category, since, None) for category, since in begun.values())))
+
+    def taken_from(self, look: dict[str, Any], told: Mapping[str, Told]) -> dict[str, Any]:
+        """Somebody else's look without the categories that were kept from them when they looked.
+
+        The record says what they were let look at; of a category that was kept, that was nothing but their own words.
+        What the subject had granted to them they saw.
+        """
+        if look["actor"]["kind"] != "person" or not self.times:
+            return look
+        at = datetime.fromisoformat(look["at"])
+        granted = {category for id_ in look["grants"] if id_ in told for category in told[id_].categories}
+        kept = {name for name, since, until in self.times if since <= at and (until is None or at < until)} - granted
+        return {**look, "categories": [name for name in look["categories"] if name not in kept]}
+
+
+NOTHING_HIDDEN = Hidden()
 
 
 def item(canonical: bytes, held: bytes | None, actor: str | None) -> dict[str, Any]:

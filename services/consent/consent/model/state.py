@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from consent.model.facts import ALWAYS, Facts, Party, Span, tenures
-from consent.model.grants import BASIS, Terms
+from consent.model.grants import BASES, GrantKind, Terms
 from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Category, Law, Sight, Who, circle, sights
+from consent.model.own_say import Kept
 from consent.model.registers import PLAIN, Standings, outside
 
 TYPE = "consent.state.v1"
@@ -22,9 +23,10 @@ _BY_LAW = UUID("6f1d8a52-7f0e-5b0b-9b1c-2f6f3a7c4e11")
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A grant by consent that has not ended."""
+    """A grant by consent, or by an exception, that has not ended."""
 
     id: str
+    kind: GrantKind
     begins: int
     terms: Terms
 
@@ -40,12 +42,16 @@ class OpenRequest:
 
 def whole(
     subject: str, version: int, live: Iterable[Live], by_law: Iterable[Mapping[str, Any]],
-    requests: Iterable[OpenRequest], inside: Iterable[str] | None = None,
+    requests: Iterable[OpenRequest], kept: Kept, inside: Iterable[str] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The record on the state topic; the order of its lists says nothing but is always the same.
 
+    What is kept stands beside the grants, and changes none of them: a grant that told of it would tell the guardian.
     inside: who is told where the subject is to be found, under address protection; None: there is none.
     """
+    hidden = {
+        "categories": list(kept.categories), "items": [{"id": id_, "category": one} for id_, one in kept.items],
+    }  # fmt: skip
     grants = [_by_consent(grant) for grant in live] + [dict(grant) for grant in by_law]
     return {
         "version": version, "subject": subject, "grants": sorted(grants, key=lambda grant: grant["id"]),
@@ -54,6 +60,7 @@ def whole(
             for found in sorted(requests, key=lambda found: found.id)
         ],
         "circle": None if inside is None else sorted(inside),
+        **({"kept": hidden} if kept else {}),
     }  # fmt: skip
 
 
@@ -61,7 +68,7 @@ def _by_consent(grant: Live) -> dict[str, Any]:
     terms = grant.terms
     return {
         "id": grant.id, "kind": "consent", "recipient": terms.recipient, "categories": list(terms.categories),
-        "actions": list(terms.actions), "purpose": terms.purpose, "basis": BASIS, "from": grant.begins,
+        "actions": list(terms.actions), "purpose": terms.purpose, "basis": BASES[grant.kind], "from": grant.begins,
         "until": terms.until, "back": terms.back, "except": list(terms.excluded),
     }  # fmt: skip
 

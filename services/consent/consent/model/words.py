@@ -103,6 +103,12 @@ class Words:
             told.append(self.said("ended", "only", what=what))
         return " ".join([*told, state, self.said("ended", "keeps", service=service)])
 
+    def ended_for_person(self, categories: Sequence[str], *, confirmed: bool) -> str:
+        """As `ended`, of a person whom the subject had let see; people are not named."""
+        what, who = self.listed(categories) if categories else "", self.table["who"]["person"]
+        told = self.said("ended", "category" if what else "whole", service=who, what=what)
+        return f"{told} {self.said('ended', 'confirmed' if confirmed else 'pending')}"
+
     def _who(self, look: Mapping[str, Any], known: Known) -> str:
         names, role = self.table["who"], look["actor"]["role"]
         if known.who not in ("staff", "machine"):

@@ -9,26 +9,28 @@ from sqlalchemy import any_, func, insert, literal, or_, select, text, true
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consent.model.grants import Narrowing, Terms
+from consent.model.grants import GrantKind, Narrowing, Terms
 from consent.storage.facts import ids as among
 from consent.storage.tables import answer, change, grants, narrowing
 
 
 @dataclass(frozen=True, slots=True)
 class GrantRow:
-    """A grant as stored. `begun` and `over`: is the change that began or ended it confirmed?
+    """A grant as stored; request None: nobody asked for it. `begun` and `over`: is the change that began or ended it
+    confirmed?
 
     told: how many days before its end it was last said that it ends soon.
     """
 
     id: str
-    request: str
+    request: str | None
     terms: Terms
     begins: int
     begun: bool
     ended: bool
     over: bool
     told: int | None
+    kind: GrantKind = "consent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ async def grants_about(conn: AsyncConnection, subjects: Iterable[str], now: int)
 _TERMS = (
     "id", "subject", "request", "recipient", "categories", "actions", "purpose", "begins", "ends", "back", "excluded",
     "ended", "told",
+    "ended", "kind",
 )  # fmt: skip
 """Of a grant, without who gave it."""
 
@@ -84,7 +87,9 @@ def _grant(row: Any) -> GrantRow:
     terms = Terms(
         row.recipient, tuple(row.categories), tuple(row.actions), row.purpose, row.ends, row.back, tuple(row.excluded)
     )
-    return GrantRow(row.id, row.request, terms, row.begins, row.begun, row.ended is not None, bool(row.over), row.told)
+    return GrantRow(
+        row.id, row.request, terms, row.begins, row.begun, row.ended is not None, bool(row.over), row.told, row.kind
+    )
 
 
 async def grants_over(conn: AsyncConnection, subjects: Iterable[str], now: int) -> dict[str, list[str]]:

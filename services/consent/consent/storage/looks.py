@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, text, tuple_
+from sqlalchemy import ColumnElement, and_, exists, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.permit import Kept
 from consent.model.looks import Told, Wanted
-from consent.storage.tables import directory_entry, grants, ledger
+from consent.storage.tables import directory_entry, grants, ledger, made
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ async def looks(
     categories: Iterable[str],
     known: Iterable[str] | None,
     told: Mapping[str, Told],
+    kept: Kept | None,
     before: str | None,
     limit: int,
     only: str | None = None,
@@ -69,14 +71,18 @@ async def looks(
     before: only what is older than this record; its number stays inside, for gaps in it would tell what was cut.
     reader None: all. Else only the reader's own, and those of services and machines that touch one of `categories`
     under one of the grants `known` (None: whatever the grant). told: every grant by consent of the subject.
-    only: this look alone.
+    only: this look alone. kept: of what is kept from the reader there is no look: not one at that alone, nor one that
+    made it or what stands under it.
     """
     query = select(ledger.c.id, ledger.c.canonical, _held_back().label("held"), ledger.c.actor).where(
         ledger.c.subject == subject, *_looks_asked_for(wanted)
     )
     if reader is not None:
         theirs = ledger.c.actor == reader
-        served = (ledger.c.actor_kind != "person") & ledger.c.categories.overlap(sorted(categories))
+        open_ = sorted(categories) if kept is None else sorted(set(categories) - set(kept.categories))
+        served = (ledger.c.actor_kind != "person") & ledger.c.categories.overlap(open_)
+        if kept is not None:
+            served &= ~_made_something_kept(subject, kept)
         if known is not None:
             served &= ledger.c.grants.overlap(sorted(known))
         query = query.where(theirs | served)
@@ -90,6 +96,16 @@ async def looks(
         query = query.where(ledger.c.sequence < place)
     rows = await conn.execute(query.order_by(ledger.c.sequence.desc()).limit(limit))
     return [LookRow(row.id, row.canonical, row.held, row.actor) for row in rows]
+
+
+def _made_something_kept(subject: str, kept: Kept) -> ColumnElement[bool]:
+    """Did it make or change something that is kept, or what stands under that?"""
+    names = [*kept.categories, *kept.items]
+    return exists().where(
+        made.c.subject == subject,
+        made.c.record == ledger.c.id,
+        or_(made.c.category.in_(kept.categories), made.c.item.in_(kept.items), made.c.above.overlap(names)),
+    )
 
 
 def _held_back() -> Any:

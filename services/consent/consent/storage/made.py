@@ -17,18 +17,18 @@ async def keep_made(
     await conn.execute(
         insert(made).values(
             event=event, record=record, subject=subject, item=effect.item, category=effect.category, type=effect.type,
-            number=number, at=at,
+            number=number, at=at, above=sorted(effect.above),
         )
     )  # fmt: skip
 
 
 async def made_by(conn: AsyncConnection, subject: str, records: Collection[str]) -> dict[str, list[Effect]]:
     """What these writes about the subject made or changed, in the order in which it happened."""
-    query = select(made.c.record, made.c.type, made.c.item, made.c.category)
+    query = select(made.c.record, made.c.type, made.c.item, made.c.category, made.c.above)
     query = query.where(made.c.subject == subject, made.c.record.in_(records)).order_by(made.c.number, made.c.event)
     found: dict[str, list[Effect]] = {}
     for row in await conn.execute(query):
-        found.setdefault(row.record, []).append(Effect(row.type, row.item, row.category))
+        found.setdefault(row.record, []).append(Effect(row.type, row.item, row.category, frozenset(row.above)))
     return found
 
 

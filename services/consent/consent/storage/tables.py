@@ -212,7 +212,7 @@ grants = Table(
     "grants", metadata,
     Column("id", _id(), primary_key=True),
     Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
-    Column("request", _id(), ForeignKey("request.id"), nullable=False),
+    Column("request", _id(), ForeignKey("request.id")),
     Column("recipient", String(80), nullable=False),
     Column("categories", ARRAY(Text), nullable=False),
     Column("actions", ARRAY(Text), nullable=False),
@@ -228,9 +228,15 @@ grants = Table(
     Column("began", _id(), ForeignKey("change.id"), nullable=False),
     Column("ended", _id(), ForeignKey("change.id")),
     Column("told", SmallInteger),
+    Column("kind", String(12), nullable=False, server_default="consent"),
+    CheckConstraint("kind IN ('consent', 'exception')", name="grants_kind"),
+    CheckConstraint(
+        "request IS NOT NULL OR kind = 'exception' OR recipient LIKE 'person:%'", name="grants_without_request"
+    ),
 )  # fmt: skip
 """Grants by consent, immutable but for their end. Times: epoch seconds. granted_by: person, capacity, answers, and how
-those came (manners). told: how many days before its end it was last said that it ends soon."""
+those came (manners). told: how many days before its end it was last said that it ends soon. Without a request: what
+the subject alone lets a person see, or an exception for life and health."""
 
 narrowing = Table(
     "narrowing", metadata,
@@ -307,10 +313,12 @@ made = Table(
     Column("type", String(64), nullable=False),
     Column("number", BigInteger, nullable=False),
     _time("at"),
+    Column("above", ARRAY(Text), nullable=False, server_default="{}"),
     Index("made_by", "subject", "record", "number"),
 )  # fmt: skip
 """What a write made or changed, as the logbook's event says: ids and codes. record: the write's access record, which
-may come later or never. item None: the log itself. No part of what the ledger proves; erasure takes it away."""
+may come later or never. item None: the log itself. above: the ids and categories
+of what the item stands under. No part of what the ledger proves; erasure takes it away."""
 
 ledger_tree = Table(
     "ledger_tree", metadata,
@@ -381,8 +389,48 @@ leader = Table(
 """One row: which replica leads, under which number, the longest lease anyone may hold, the mark of the law table that
 the states come from, and how often that or the categories have become others."""
 
+keeping = Table(
+    "keeping", metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=True),
+    Column("keeping", _id(), nullable=False, index=True),
+    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("word", String(12), nullable=False),
+    Column("category", String(64), nullable=False),
+    Column("item", String(64)),
+    Column("by_kind", String(12), nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("service", String(64)),
+    Column("reason", String(64)),
+    Column("reference", LargeBinary),
+    Column("change", _id(), ForeignKey("change.id")),
+    _time("at"),
+    CheckConstraint("word IN ('asked', 'set', 'reason', 'turned-down', 'lifted')", name="keeping_word"),
+)  # fmt: skip
+"""What is kept from those who see by law, step by step (model/own_say.py), only ever added to. reference: sealed with
+the subject's key. change: the one that this step published; none where it changed nothing of that."""
+
+exception = Table(
+    "exception", metadata,
+    Column("id", _id(), primary_key=True),
+    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("category", String(64), nullable=False),
+    Column("told", String(12), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("reference", LargeBinary, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("grants", ARRAY(_id()), nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("law_version", String(32), nullable=False),
+    Column("change", _id(), ForeignKey("change.id"), nullable=False),
+    _time("at"),
+    Index("exception_of_service", "service", text("at DESC")),
+)  # fmt: skip
+"""Exceptions for life and health: who showed what to whom, until when (epoch seconds), with the class of the reason and
+the reference, sealed with the subject's key. Only ever added to."""
+
 APPEND_ONLY = (
     "ledger", "ledger_checkpoint", "ledger_cosignature", "answer", "narrowing", "law_fact", "given_otherwise",
-    "information_given", "paper_form",
+    "information_given", "paper_form", "keeping", "exception",
 )  # fmt: skip
 """Tables whose rows a trigger keeps from being changed or deleted; in `ledger` a chain may be erased."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from chassis.permit import Permit
+from chassis.permit import Kept, Permit
 
 DEEPEST = 32
 """Levels of nesting in a body; deeper ones are refused."""
@@ -22,6 +22,8 @@ _PLACES = frozenset({"place", "address", "location", "guide"})
 """Fields that say where something is, of whatever owner; a guide is a district's."""
 _UNITS = frozenset({"service", "to_service"})
 _STAFF = frozenset({"staff", "machine"})
+_ABOVE = ("goal", "measure")
+"""What an item stands under."""
 _SERVICE, _PERSON = "service:", "person:"
 _UUID = re.compile(r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _IN_PATH = re.compile(r"/(subjects|persons)/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?=/|\Z)")
@@ -40,6 +42,7 @@ class Allowed:
     `fixed`: the category that the route is about, where its table says so; its items then tell what others may see or
     saw. `reader`: a person, who is shown the own acts among them whole; `everything`: the reader is the subject.
     `places`: None where they may be told; else the reader's own services, which alone are named.
+    kept: what is kept from the reader, for items of a route that is not about one category.
     """
 
     since: Mapping[str, str | None]
@@ -47,6 +50,7 @@ class Allowed:
     reader: str | None = None
     everything: bool = False
     places: frozenset[str] | None = None
+    kept: Kept | None = None
 
     def shows(self, item: Mapping[str, Any]) -> bool:
         """Is the item in a permitted category, and late enough? An item of two categories needs both."""
@@ -59,6 +63,8 @@ class Allowed:
         if item.get("categories") is not None:
             several = item["categories"]
             names += several if isinstance(several, list) else [several]
+        if self.kept is not None and self.fixed is None and _is_kept(self.kept, item, names):
+            return False
         return bool(names) and all(isinstance(name, str) and self._shows(name, at) for name in names)
 
     def spoken_of(self, item: Mapping[str, Any], categories: list[Any]) -> list[Any]:
@@ -88,7 +94,17 @@ def allowed(
         back = None if cell.back is None else datetime.fromtimestamp(cell.back, UTC).isoformat()[:19]
         known = since.get(cell.category, back)
         since[cell.category] = None if back is None or known is None else min(back, known)
-    return Allowed(since, fixed, reader, reader == permit.subject, frozenset(own) if permit.masked else None)
+    places = frozenset(own) if permit.masked else None
+    return Allowed(since, fixed, reader, reader == permit.subject, places, permit.kept)
+
+
+def _is_kept(kept: Kept, item: Mapping[str, Any], names: list[Any]) -> bool:
+    """Is the item kept, or what it stands under? Its owner cuts the same in its query; this is the second lock."""
+    by = item.get("by")
+    writer = by.get("id") if isinstance(by, dict) else None
+    if any(kept.hides(name, item.get("id"), writer) for name in names):
+        return True
+    return writer != kept.own and any(item.get(above) in kept.items for above in _ABOVE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from chassis.permit import Action, Actor, Cell, Permit
-from gateway.model.facts import CONTRIBUTE, READ, Facts, Grant, SubjectState
+from chassis.permit import Action, Actor, Cell, Kept, Permit
+from gateway.model.facts import BY_LAW, CONTRIBUTE, EXCEPTION, READ, Facts, Grant, SubjectState
 
 _MASKS: dict[Action, int] = {"read": READ, "contribute": CONTRIBUTE}
 
@@ -87,7 +87,32 @@ def _on_grants(question: Question, facts: Facts, now: float) -> Permit | Refusal
     if not cells:
         return Refusal(reason)
     masked = state.circle is not None and recipients.isdisjoint(state.circle)
-    return Permit(subject, action, purpose, tuple(cells), masked)
+    left, kept = _but_kept(tuple(cells), state, question)
+    return Permit(subject, action, purpose, left, masked, kept)
+
+
+def _but_kept(cells: tuple[Cell, ...], state: SubjectState, question: Question) -> tuple[tuple[Cell, ...], Kept | None]:
+    """The cells, and what is kept from this reader, who is not the subject.
+
+    The law's own sight of a kept category stays a cell, so that nothing outside tells of it, and shows what the reader
+    wrote. Where the subject has granted the category to this very person, that grant counts instead, as far as it
+    reaches; a kept item stays kept. An exception for life and health shows both.
+    """
+    kept, reader = state.kept, question.actor
+    if kept is None or reader.kind != "person" or reader.id == question.subject:
+        return cells, None
+    by_law = {grant.id for grant in state.grants if grant.kind == BY_LAW}
+    by_exception = {grant.id for grant in state.grants if grant.purpose == EXCEPTION}
+    given = {cell.category for cell in cells if cell.grant not in by_law}
+    excepted = {cell.category for cell in cells if cell.grant in by_exception}
+    left = tuple(
+        cell
+        for cell in cells
+        if cell.grant not in by_law or cell.category not in given or cell.category not in kept.categories
+    )
+    categories = tuple(category for category in kept.categories if category not in given)
+    items = tuple(item for item, category in kept.items if category not in excepted)
+    return left, Kept(categories, items, reader.id or "")
 
 
 def _closed(grant: Grant, actor: str | None, now: float) -> str | None:
@@ -140,9 +165,18 @@ def _in_a_request(question: Question, state: SubjectState, facts: Facts) -> Admi
 def still_allows(first: Decision, again: Decision) -> bool:
     """Does the second decision allow every cell of the first, under the same grants (protocol.md, GATEWAY read)?
 
-    A yes under another grant is a no: what was cut under the old one may not leave under the new one. So is one under
-    which places are masked, when they were not.
+    A yes under another grant is a no: what was cut under the old one may not leave under the new one; nor may what was
+    fetched before something in it was kept, or before places were masked.
     """
     if isinstance(first, Permit):
-        return isinstance(again, Permit) and set(first.cells) <= set(again.cells) and first.masked >= again.masked
+        return isinstance(again, Permit) and set(first.cells) <= set(again.cells) and _hides_no_more(first, again)
     return type(first) is type(again) and (not isinstance(first, Admission) or first == again)
+
+
+def _hides_no_more(first: Permit, again: Permit) -> bool:
+    if again.masked and not first.masked:
+        return False
+    if again.kept is None:
+        return True
+    before = first.kept or Kept((), (), "")
+    return set(again.kept.categories) <= set(before.categories) and set(again.kept.items) <= set(before.items)

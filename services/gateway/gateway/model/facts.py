@@ -10,6 +10,10 @@ import msgspec
 
 READ, CONTRIBUTE = 1, 2
 _ACTIONS = {"read": READ, "contribute": CONTRIBUTE}
+BY_LAW = "parental"
+"""The kind of grants that are sight in the guardians' place."""
+EXCEPTION = "life-and-health"
+"""The purpose of a grant that an exception for life and health has begun."""
 SYSTEM_CATEGORIES = frozenset({"looks", "grants"})
 """Categories about the log itself; they are never in the directory."""
 
@@ -38,6 +42,13 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     open: bool
 
 
+class Keeping(msgspec.Struct, frozen=True, gc=False):
+    """What is kept from those who see by law: whole categories, and items, each with its category."""
+
+    categories: tuple[str, ...]
+    items: tuple[tuple[str, str], ...]
+
+
 class SubjectState(msgspec.Struct, frozen=True, gc=False):
     """The whole state of one subject. `closed`: the newest record could not be read, so everything is refused.
 
@@ -52,6 +63,7 @@ class SubjectState(msgspec.Struct, frozen=True, gc=False):
     requests: tuple[Request, ...] = ()
     closed: bool = False
     circle: tuple[str, ...] | None = None
+    kept: Keeping | None = None
 
 
 class Entity(msgspec.Struct, frozen=True, gc=False):
@@ -95,6 +107,16 @@ class _WireRequest(msgspec.Struct, gc=False):
     open: bool
 
 
+class _WireItem(msgspec.Struct, gc=False):
+    id: str
+    category: str
+
+
+class _WireKept(msgspec.Struct, gc=False):
+    categories: list[str]
+    items: list[_WireItem]
+
+
 class WireState(msgspec.Struct, gc=False):
     """consent.state.v1 as it is read: the slice that is relied on."""
 
@@ -103,6 +125,7 @@ class WireState(msgspec.Struct, gc=False):
     grants: list[_WireGrant]
     requests: list[_WireRequest] = []
     circle: list[str] | None = None
+    kept: _WireKept | None = None
 
 
 _read_state = msgspec.json.Decoder(WireState).decode
@@ -163,7 +186,12 @@ class Facts:
             tuple(self._same(found.recipient) for found in wire.grants),
             tuple(Request(r.id, self._same(r.asker), tuple(r.asked), r.open) for r in wire.requests),
             circle=None if wire.circle is None else tuple(self._same(one) for one in wire.circle),
+            kept=None if wire.kept is None else self._kept(wire.kept),
         )
+
+    def _kept(self, wire: _WireKept) -> Keeping:
+        items = tuple((one.id, self._same(one.category)) for one in wire.items)
+        return Keeping(self._same(tuple(self._same(one) for one in wire.categories)), items)
 
     def _grant(self, wire: _WireGrant) -> Grant:
         mask = 0

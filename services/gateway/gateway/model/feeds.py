@@ -1,11 +1,11 @@
 """Who is told of an event: candidates from the facts, and each of them decided by the one decision."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from chassis.permit import Action, Actor, Permit
+from chassis.permit import Action, Actor, Kept, Permit
 from gateway.model.decide import Admission, Decision, Question
 from gateway.model.facts import SYSTEM_CATEGORIES, Entity, Facts, SubjectState
 
@@ -28,6 +28,9 @@ class About:
     basis `either`: asked, or of the service that asked. category None: the log itself, or a question about consent. at:
     epoch seconds of what happened, for grants that do not reach back that far. grant: this very grant must be one of
     those that allow it.
+    category None: the log itself, or a question about consent. at: epoch seconds of what happened, for grants that do
+    not reach back that far. grant: this very grant must be one of those that allow it. item, above: what it was about,
+    and item and category of what that stands under: either may be kept from the recipient.
     """
 
     subject: str
@@ -35,6 +38,8 @@ class About:
     category: str | None = None
     at: float | None = None
     grant: str | None = None
+    item: str | None = None
+    above: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,14 @@ def of_denial(subject: str, request: str, by: str, facts: Facts, now: float, dec
     return Effects(about, (), tuple(who for who in staff if _sees(_person(who), about, facts, now, decide)))
 
 
+def of_keeping(subject: str, tell: Sequence[str], facts: Facts, now: float, decide: Decide) -> Effects:
+    """Something is kept, or no longer: the subject is told, or the staff of a service that asked about them."""
+    services = frozenset(who for who in tell if who.startswith("service:"))
+    about = About(subject, basis="asker") if services else About(subject, category=LOOKS)
+    people = sorted(_staff(facts, services)) if services else [who for who in tell if who == f"person:{subject}"]
+    return Effects(about, (), tuple(who for who in people if _sees(_person(who), about, facts, now, decide)))
+
+
 def of_asked_service(subject: str, service: str, facts: Facts, now: float, decide: Decide) -> Effects:
     """Somebody asks a service about a look: its staff who may answer, but for those whom a consent leaves out."""
     about = About(subject, basis="answers")
@@ -166,8 +179,15 @@ def _allowed(action: Action, actor: Actor, about: About, facts: Facts, now: floa
     basis = _BASES.get(about.basis, about.basis)
     decision = decide(Question(actor, about.subject, asked, about.category, basis), facts, now)
     if isinstance(decision, Permit):
+        if decision.kept is not None and about.category is not None and _is_kept(decision.kept, about, about.category):
+            return False
         return any(_fits(cell.category, cell.grant, cell.back, about) for cell in decision.cells)
     return isinstance(decision, Admission)
+
+
+def _is_kept(kept: Kept, about: About, category: str) -> bool:
+    """Is it kept from the recipient? Whoever wrote it is not told of it anyway."""
+    return kept.hides(category, about.item) or any(kept.hides(above, item) for item, above in about.above)
 
 
 def _fits(category: str, grant: str, back: int | None, about: About) -> bool:

@@ -127,8 +127,7 @@ def _by(reader: Reader, holder: str | None, by: Author) -> dict[str, Any]:
 
 
 def _mentioned(permit: Permit, reference: model.Reference | None) -> str | None:
-    seen = reference is not None and permit.allows(reference.category, reference.at)
-    return reference.id if reference is not None and seen else None
+    return reference.id if reference is not None and model.may_be_mentioned(permit, reference) else None
 
 
 def item_tag(item: Item, body: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ async def plan_measure(
     aim = None if sealed is None else sealed.item()
     if aim is None or aim.kind != model.GOAL:
         raise model.GoalUnknown
-    towards = model.Reference(aim.id, aim.category, aim.at)
+    towards = model.Reference(aim.id, aim.category, aim.at, aim.by.id)
     draft = Item(work.new_id(), model.MEASURE, category, work.now, by, title, goal=towards)
     planned = model.plan_measure(draft, evaluate_on, work.now.date())
     participants = await storage.participants(work.conn, work.subject, work.now)
@@ -50,9 +50,9 @@ async def evaluate_measure(
     by = await work.author()
     after = model.evaluate_measure(before, by, outcome, evaluate_on, work.now.date())
     await storage.change_item(work.conn, after)
-    of = model.Reference(before.id, before.category, before.at)
+    of = model.Reference(before.id, before.category, before.at, before.by.id)
     new = Item(work.new_id(), model.EVALUATION, before.category, work.now, by, None, text, measure=of, outcome=outcome)
-    await work.add(found, new, messages.MEASURE_EVALUATED)
+    await work.add(found, new, messages.MEASURE_EVALUATED, towards=before.goal)
     return before.id
 
 

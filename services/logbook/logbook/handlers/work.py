@@ -1,6 +1,6 @@
 """One contribution: its transaction and author, and the row with its sealed words and its event that it leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from chassis.keys import SubjectKeys
 from chassis.outbox import announce
 from chassis.permit import Actor, Permit
 from logbook import messages, model, storage
-from logbook.model import Author, Item, Log
+from logbook.model import Author, Item, Log, Reference
 
 SERVICE = "logbook"
 TITLE, TEXT, PLACE = "item.title", "item.text", "item.place"
@@ -61,13 +61,16 @@ class Work:
         check(found)
         return found
 
-    async def add(self, found: Log, new: Item, event: str) -> None:
-        """The row with its words sealed, and its event, in one transaction (rule 8)."""
+    async def add(self, found: Log, new: Item, event: str, towards: Reference | None = None) -> None:
+        """The row with its words sealed, and its event, in one transaction (rule 8).
+
+        towards: the goal of an evaluation's measure.
+        """
         title = await self.seal(TITLE, new.id, new.title)
         text = await self.seal(TEXT, new.id, new.text)
         place = await self.seal(PLACE, new.id, new.place)
         number = await storage.add_item(self.conn, found, new, title, text, place)
-        await self.announce(found, event, number, new.by, new)
+        await self.announce(found, event, number, new.by, new, towards)
 
     async def change(self, found: Log, after: Item, by: Author, event: str) -> None:
         """The item's new state, its new place if it has one, and its event."""
@@ -79,11 +82,18 @@ class Work:
         """The words, sealed with the subject's key and bound to their row."""
         return None if words is None else await self.keys.seal(self.subject, words, bound(column, row))
 
-    async def announce(self, found: Log, kind: str, number: int, by: Author, about: Item | None = None) -> None:
+    async def announce(
+        self, found: Log, kind: str, number: int, by: Author, about: Item | None = None,
+        towards: Reference | None = None,
+    ) -> None:  # fmt: skip
         """Leave the event for the bus; without an item it is about the log."""
-        await announce(self.conn, storage.outbox, messages.TOPIC, self._event(found, kind, number, by, about))
+        above = [] if about is None else [one for one in (towards or about.goal, about.measure) if one is not None]
+        event = self._event(found, kind, number, by, about, above)
+        await announce(self.conn, storage.outbox, messages.TOPIC, event)
 
-    def _event(self, found: Log, kind: str, number: int, by: Author, about: Item | None) -> Event:
+    def _event(
+        self, found: Log, kind: str, number: int, by: Author, about: Item | None, above: Sequence[Reference]
+    ) -> Event:
         data = messages.PUBLISHED[messages.TOPIC][kind].model_validate(
             {
                 "subject": self.subject,
@@ -93,6 +103,7 @@ class Work:
                 "actor": {"kind": by.kind, "id": by.id, "services": [by.service] if by.service else []},
                 "at": rfc3339(self.now),
                 "record": self.record,
+                "above": [{"item": one.id, "category": one.category} for one in above],
             }
         )
         return new_event(SERVICE, kind, self.subject, data.model_dump(), self.now, version=number)

@@ -66,6 +66,7 @@ from logbook.model.meetings import call_off_meeting, move_meeting, plan_meeting
 from logbook.model.sight import (
     Allowed,
     change_is_seen,
+    may_be_mentioned,
     may_read_log,
     may_write,
     reason_categories,
@@ -132,6 +133,7 @@ __all__ = [
     "change_is_seen",
     "change_level",
     "evaluate_measure",
+    "may_be_mentioned",
     "may_read_log",
     "may_write",
     "move_meeting",

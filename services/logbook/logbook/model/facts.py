@@ -98,11 +98,12 @@ class Participation:
 
 
 class Reference(NamedTuple):
-    """Another item, with what decides whether it may be mentioned."""
+    """Another item, with what decides whether it may be mentioned. by: the id of who wrote it."""
 
     id: str
     category: str
     at: datetime
+    by: str
 
 
 class Item(NamedTuple):

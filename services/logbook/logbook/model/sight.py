@@ -4,8 +4,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
+from chassis.permit import Kept
 from logbook.model.errors import CategoryClosed
-from logbook.model.facts import PARTICIPANTS, SYSTEM_CATEGORIES, LevelChange
+from logbook.model.facts import PARTICIPANTS, SYSTEM_CATEGORIES, LevelChange, Reference
 
 
 class Allowed(Protocol):
@@ -20,6 +21,10 @@ class Allowed(Protocol):
 
     def allows(self, category: str, at: datetime | None = None) -> bool:
         """Is this category allowed, for something that happened at `at`?"""
+
+    @property
+    def kept(self) -> Kept | None:
+        """What is kept from the reader all the same."""
 
 
 def may_write(allowed: Allowed, category: str) -> None:
@@ -45,13 +50,22 @@ def may_read_log(allowed: Allowed) -> bool:
 
 
 def reason_is_seen(allowed: Allowed, change: LevelChange) -> bool:
-    """A reason may touch all its categories, so its reader needs every one."""
+    """A reason may touch all its categories, so its reader needs every one, and none of them may be kept."""
+    if any(allowed.kept is not None and category in allowed.kept.categories for category in change.categories):
+        return False
     return all(allowed.allows(category, change.at) for category in change.categories)
 
 
 def change_is_seen(allowed: Allowed, change: LevelChange) -> bool:
     """A level change is part of the log's history: it is seen as far back as any content may be."""
     return any(allowed.allows(category, change.at) for category in allowed.categories() - SYSTEM_CATEGORIES)
+
+
+def may_be_mentioned(allowed: Allowed, reference: Reference | None) -> bool:
+    """May this reader be told that the item stands under another?"""
+    if reference is None or not allowed.allows(reference.category, reference.at):
+        return False
+    return allowed.kept is None or not allowed.kept.hides(reference.category, reference.id, reference.by)
 
 
 def service_is_known(allowed: Allowed, own: Collection[str], holder: str, service: str | None) -> bool:

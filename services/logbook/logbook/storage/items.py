@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import DateTime, String, bindparam, func, insert, or_, select, update
+from sqlalchemy import DateTime, Select, String, and_, any_, bindparam, func, insert, not_, or_, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -84,7 +84,11 @@ def _cut(permit: Permit) -> dict[str, Any]:
     """Subject and cells; nothing is written under a system category, so none of those is a right to content."""
     cells = [cell for cell in permit.cells if cell.category not in model.SYSTEM_CATEGORIES]
     backs = [None if cell.back is None else datetime.fromtimestamp(cell.back, UTC) for cell in cells]
-    return {"subject": permit.subject, "categories": [cell.category for cell in cells], "backs": backs}
+    found = {"subject": permit.subject, "categories": [cell.category for cell in cells], "backs": backs}
+    if permit.kept is None:
+        return found
+    kept = permit.kept
+    return {**found, "kept_categories": list(kept.categories), "kept_items": list(kept.items), "own": kept.own}
 
 
 class Sealed(NamedTuple):
@@ -114,23 +118,25 @@ class Sealed(NamedTuple):
     version: int
     goal_category: str
     goal_at: datetime
+    goal_by: str
     measure_category: str
     measure_at: datetime
+    measure_by: str
     holder: str
 
     def item(self, title: str | None = None, text: str | None = None, place: str | None = None) -> Item:
         """The item with these words, or without any."""
         return Item(
             self.id, self.kind, self.category, self.at, Author(self.by_kind, self.by_id, self.by_service), title, text,
-            _reference(self.goal, self.goal_category, self.goal_at),
-            _reference(self.measure, self.measure_category, self.measure_at),
+            _reference(self.goal, self.goal_category, self.goal_at, self.goal_by),
+            _reference(self.measure, self.measure_category, self.measure_at, self.measure_by),
             self.state, self.responsible, self.accepted_at, self.evaluate_on, self.outcome, self.version, self.holder,
             self.meet_at, place,
         )  # fmt: skip
 
 
-def _reference(item_id: str | None, category: str, at: datetime) -> Reference | None:
-    return None if item_id is None else Reference(item_id, category, at)
+def _reference(item_id: str | None, category: str, at: datetime, by: str) -> Reference | None:
+    return None if item_id is None else Reference(item_id, category, at, by)
 
 
 _logs = (
@@ -144,8 +150,9 @@ _logs = (
 
 _goal, _measure, _last = item.alias("goal_"), item.alias("measure_"), item.alias("last_")
 _joined = {
-    "goal_category": _goal.c.category, "goal_at": _goal.c.at, "measure_category": _measure.c.category,
-    "measure_at": _measure.c.at, "holder": _logs.c.service,
+    "goal_category": _goal.c.category, "goal_at": _goal.c.at, "goal_by": _goal.c.by_id,
+    "measure_category": _measure.c.category, "measure_at": _measure.c.at, "measure_by": _measure.c.by_id,
+    "holder": _logs.c.service,
 }  # fmt: skip
 
 
@@ -158,30 +165,69 @@ _items = (
 )
 """The one query for content: cut by the permit, with what decides whether goal and measure may be mentioned."""
 
-_one = _items.where(item.c.id == bindparam("item"))
-_front = (
-    _items.where(or_(item.c.kind == model.GOAL, item.c.kind == model.MEASURE))
-    .where(item.c.state.is_distinct_from(model.ENDED))
-    .order_by(item.c.number.desc())
-    .limit(bindparam("limit"))
+
+def _kept(one: Any) -> Any:
+    """Is it kept from the reader? None where there is no such item."""
+    return and_(
+        one.c.by_id != bindparam("own"),
+        or_(
+            one.c.category == any_(bindparam("kept_categories", type_=ARRAY(String))),
+            one.c.id == any_(bindparam("kept_items", type_=ARRAY(String))),
+        ),
+    )
+
+
+_towards = item.alias("towards_")
+_items_but_kept = _items.outerjoin(_towards, _towards.c.id == _measure.c.goal).where(
+    not_(_kept(item)),
+    or_(
+        item.c.by_id == bindparam("own"),
+        and_(*(func.coalesce(not_(_kept(above)), true()) for above in (_goal, _measure, _towards))),
+    ),
 )
-_next_meeting = (
-    _items.where(item.c.kind == model.MEETING, item.c.state == model.PLANNED, item.c.meet_at > bindparam("now"))
-    .order_by(item.c.meet_at, item.c.number)
-    .limit(1)
-)
-_next_evaluation = (
-    select(item.c.evaluate_on)
-    .where(_subject, _left, item.c.evaluate_on.is_not(None))
-    .order_by(item.c.evaluate_on)
-    .limit(1)
-)
+"""The same without what is kept from the reader, and what stands under it: as if it had never been written."""
+
+
+def _content(permit: Permit) -> Select[Any]:
+    return _items if permit.kept is None else _items_but_kept
 
 
 @cache
-def _some(*, kind: bool, due_by: bool, after: bool) -> Direct:
+def _one(query: Select[Any]) -> Select[Any]:
+    return query.where(item.c.id == bindparam("item"))
+
+
+@cache
+def _front(query: Select[Any]) -> Select[Any]:
+    """Goals, and measures that have not ended."""
+    return (
+        query.where(or_(item.c.kind == model.GOAL, item.c.kind == model.MEASURE))
+        .where(item.c.state.is_distinct_from(model.ENDED))
+        .order_by(item.c.number.desc())
+        .limit(bindparam("limit"))
+    )
+
+
+@cache
+def _next_meeting(query: Select[Any]) -> Select[Any]:
+    return (
+        query.where(item.c.kind == model.MEETING, item.c.state == model.PLANNED, item.c.meet_at > bindparam("now"))
+        .order_by(item.c.meet_at, item.c.number)
+        .limit(1)
+    )
+
+
+@cache
+def _next_evaluation(query: Select[Any]) -> Select[Any]:
+    """Where nothing is kept, without the joins that tell it."""
+    days = select(item.c.evaluate_on).where(_subject, _left) if query is _items else query
+    dated = days.with_only_columns(item.c.evaluate_on).where(item.c.evaluate_on.is_not(None))
+    return dated.order_by(item.c.evaluate_on).limit(1)
+
+
+@cache
+def _some(query: Select[Any], *, kind: bool, due_by: bool, after: bool) -> Direct:
     """The list under each of its filters that is asked for."""
-    query = _items
     if kind:
         query = query.where(item.c.kind == bindparam("kind"))
     if due_by:
@@ -194,7 +240,7 @@ def _some(*, kind: bool, due_by: bool, after: bool) -> Direct:
 
 async def one_item(conn: AsyncConnection, permit: Permit, item_id: str) -> Sealed | None:
     """The item, if the permit leaves it. None for one that is not there and for one of another category alike."""
-    row = (await conn.execute(_one, {**_cut(permit), "item": item_id})).first()
+    row = (await conn.execute(_one(_content(permit)), {**_cut(permit), "item": item_id})).first()
     return None if row is None else Sealed._make(row)
 
 
@@ -206,7 +252,7 @@ async def some_items(
     due_by: only measures whose next evaluation is on that day or before.
     """
     filters = {"kind": kind, "due_by": due_by, "after": after}
-    query = _some(kind=kind is not None, due_by=due_by is not None, after=after is not None)
+    query = _some(_content(permit), kind=kind is not None, due_by=due_by is not None, after=after is not None)
     given = {name: value for name, value in filters.items() if value is not None}
     rows = await query.fetch(engine, {**_cut(permit), **given, "limit": limit})
     return [Sealed._make(row) for row in rows]
@@ -217,17 +263,17 @@ async def front(conn: AsyncConnection, permit: Permit, limit: int) -> Sequence[S
 
     Without measures that have ended.
     """
-    rows = (await conn.execute(_front, {**_cut(permit), "limit": limit})).all()
+    rows = (await conn.execute(_front(_content(permit)), {**_cut(permit), "limit": limit})).all()
     return [Sealed._make(row) for row in reversed(rows)]
 
 
 async def next_meeting(conn: AsyncConnection, permit: Permit, now: datetime) -> Sealed | None:
     """The earliest meeting after `now` that the permit leaves and nobody has called off, or None."""
-    row = (await conn.execute(_next_meeting, {**_cut(permit), "now": now})).first()
+    row = (await conn.execute(_next_meeting(_content(permit)), {**_cut(permit), "now": now})).first()
     return None if row is None else Sealed._make(row)
 
 
 async def next_evaluation(conn: AsyncConnection, permit: Permit) -> date | None:
     """The earliest evaluation date among the measures that the permit leaves, or None."""
-    found: date | None = (await conn.execute(_next_evaluation, _cut(permit))).scalar()
+    found: date | None = (await conn.execute(_next_evaluation(_content(permit)), _cut(permit))).scalar()
     return found

@@ -33,6 +33,7 @@ from gateway.messages import (
     Pointer,
     QuestionAnswered,
     QuestionAsked,
+    SightChanged,
 )
 from gateway.model import feeds
 from gateway.model.facts import Facts
@@ -78,7 +79,8 @@ class Feeds:
     async def log_changed(self, event: Event, told: LogChanged, topics: Topics) -> None:
         """Something happened in a log."""
         at = told.at.replace(tzinfo=told.at.tzinfo or UTC).timestamp()
-        about = About(told.subject, category=told.category, at=at)
+        above = tuple((one.item, one.category) for one in told.above)
+        about = About(told.subject, category=told.category, at=at, item=told.item, above=above)
         by = f"{told.actor.kind}:{told.actor.id}"
         await self._once(event, topics, lambda now: feeds.of_change(about, by, self._facts, now, self._decide))
 
@@ -104,6 +106,17 @@ class Feeds:
         await self._once(
             event, topics,
             lambda now: feeds.of_ending(told.subject, told.asker, told.people, self._facts, now, self._decide),
+        )  # fmt: skip
+
+    async def sight_changed(self, event: Event, told: SightChanged, topics: Topics) -> None:
+        """Something is kept from those who see by law, or is no longer: notices of it that wait are revoked.
+
+        Nobody hears of it but who is named: the youth, or who is to give the reason for it.
+        """
+        await self._caught_up(event, told.subject)
+        await self._once(
+            event, topics,
+            lambda now: feeds.of_keeping(told.subject, told.tell, self._facts, now, self._decide), revoke=True,
         )  # fmt: skip
 
     async def consent_requested(self, event: Event, told: ConsentRequested, topics: Topics) -> None:
@@ -216,7 +229,17 @@ class Feeds:
             await announce(conn, storage.outbox, NOTICES, new_event("gateway", NOTICE_DUE, _key(recipient), data, now))
             await storage.add_issued(
                 conn,
-                Issued(notice, recipient, about.subject, about.basis, about.category, about.at, about.grant),
+                Issued(
+                    notice,
+                    recipient,
+                    about.subject,
+                    about.basis,
+                    about.category,
+                    about.at,
+                    about.grant,
+                    about.item,
+                    about.above,
+                ),
                 now,
             )
             _told.labels("notice").inc()
@@ -224,7 +247,7 @@ class Feeds:
     async def _revoke(self, conn: AsyncConnection, subject: str, now: datetime) -> None:
         """Decide again every notice about this subject that may still wait; the facts may have moved on since."""
         for one in await storage.issued_about(conn, subject, now - REVOCABLE):
-            about = About(one.subject, one.basis, one.category, one.at, one.grant)
+            about = About(one.subject, one.basis, one.category, one.at, one.grant, one.item, one.above)
             if feeds.may_still(one.recipient, about, self._facts, now.timestamp(), self._decide):
                 continue
             data = NoticeRevoked(notice=one.notice, recipient=one.recipient).model_dump()
