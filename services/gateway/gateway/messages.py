@@ -195,9 +195,10 @@ class By(_Slice):
 
 
 class LogChanged(_Slice):
-    """Any event of the logbook: whose log, which category (None: the log itself), who did it and when."""
+    """Any event of the logbook: whose log, which item and category (None: the log itself), who did it and when."""
 
     subject: Id
+    item: Id
     category: Annotated[str, Field(max_length=64)] | None
     actor: By
     at: datetime

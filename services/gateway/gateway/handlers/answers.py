@@ -13,6 +13,7 @@ from gateway.model.decide import Decision, Question
 from gateway.model.routing import Match, Route
 
 JSON = "application/json"
+EVENTS = "text/event-stream"
 PROBLEM = "application/problem+json"
 
 
@@ -58,7 +59,10 @@ class Part:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer that is ready but has not left. `leased`: it may only leave while the lease is held."""
+    """An answer that is ready but has not left.
+
+    `leased`: it may only leave while the lease is held. `more`: it is the beginning of a stream.
+    """
 
     status: int
     body: bytes
@@ -66,6 +70,7 @@ class Answer:
     parts: Sequence[Part] = ()
     leased: bool = True
     purpose: str | None = None
+    more: bool = False
 
 
 def freshness_unknown() -> Problem:

@@ -164,7 +164,11 @@ def _adds(actor: Actor, about: About, facts: Facts, now: float, decide: Decide) 
 def _allowed(action: Action, actor: Actor, about: About, facts: Facts, now: float, decide: Decide) -> bool:
     asked = action if about.basis == "grant" else "none"
     basis = _BASES.get(about.basis, about.basis)
-    decision = decide(Question(actor, about.subject, asked, about.category, basis), facts, now)
+    return covers(decide(Question(actor, about.subject, asked, about.category, basis), facts, now), about)
+
+
+def covers(decision: Decision, about: About) -> bool:
+    """Does this decision let its reader know of it?"""
     if isinstance(decision, Permit):
         return any(_fits(cell.category, cell.grant, cell.back, about) for cell in decision.cells)
     return isinstance(decision, Admission)
