@@ -143,6 +143,7 @@ class ScriptedRecords:
     happened: list[str]
     sent: list[Look] = field(default_factory=list)
     held: list[tuple[str, str]] = field(default_factory=list)
+    came: dict[str, tuple[int, int]] = field(default_factory=dict)
     when_durable: Callable[[Look], Awaitable[None]] | None = None
 
     async def open(self) -> None: ...
@@ -162,8 +163,10 @@ class ScriptedRecords:
             await self.when_durable(look)
         self.happened.append("durable")
 
-    def held_back(self, look: Look, reason: str) -> None:
+    def held_back(self, look: Look, reason: str, came: tuple[int, int] | None = None) -> None:
         self.held.append((look.id, reason))
+        if came is not None:
+            self.came[look.id] = came
 
 
 async def never_durable(_: Look) -> None:

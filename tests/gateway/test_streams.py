@@ -1,14 +1,17 @@
 """Live streams through a real door and real sockets: every chunk is decided, recorded and checked as it leaves."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
 import pytest
 
 from chassis.problems import Problem
+from gateway.api.streams import ROUTE
 from gateway.handlers import streams
 from gateway.handlers.records import Look
+from tests.contracts.messages import ROOT
 from tests.gateway.door_parts import CHILD, OTHER, Rig, grant, identify, never_durable, rig
 from tests.gateway.listening import happens, listen, listening, now
 
@@ -19,6 +22,12 @@ AT_ONCE = 0.1
 async def quiet() -> None:
     """Long enough for whatever would come to have come."""
     await asyncio.sleep(0.05)
+
+
+async def nobody_listens(door: Rig) -> None:
+    """Until the gateway has seen that everybody left."""
+    while door.streams._all:
+        await asyncio.sleep(0.002)
 
 
 def held(door: Rig) -> list[tuple[str, str]]:
@@ -364,8 +373,7 @@ async def test_a_reader_has_so_many_streams_and_a_gateway_too(monkeypatch: pytes
             monkeypatch.setattr(streams, "STREAMS_AT_ONCE", 1)
             told = await door.ask("police", "GET", "/subjects/{h}/stream")
             assert (told.status, told.slug) == (503, "streams-full")
-        while door.streams._all:
-            await asyncio.sleep(0.002)
+        await nobody_listens(door)
         async with listen(door) as heard:
             assert heard.status == 200
 
@@ -423,3 +431,24 @@ async def test_a_connection_that_streams_serves_nothing_else() -> None:
         assert heard.head["connection"] == "close"
         assert "content-length" not in heard.head
         assert "transfer-encoding" not in heard.head
+
+
+async def test_what_a_grant_does_not_reach_back_to_is_not_told_to_who_comes_back_either() -> None:
+    async with rig() as door:
+        door.world.state(CHILD, grant("g1", "service:school-1", ["school"], back=1_000))
+        async with listen(door) as heard:
+            while not heard.last_id:
+                await asyncio.sleep(0.002)
+        await nobody_listens(door)
+        happens(door, at=999.0)
+        seen = happens(door, at=1_000.0)
+        async with listen(door, last_event_id=heard.last_id) as again:
+            await again.until(1)
+            await quiet()
+            assert [message.data["item"] for message in again.messages] == [seen.item]
+            assert len(door.records.sent) == 3
+
+
+def test_the_contract_says_what_is_served() -> None:
+    routes = json.loads((ROOT / "services" / "gateway" / "contract" / "routes.json").read_text())
+    assert {**ROUTE, "subject": "path"} in routes

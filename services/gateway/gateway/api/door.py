@@ -181,8 +181,9 @@ class HttpDoor:
             return found
 
         handed = await hand_over(
-            wire, answer.status, headers, answer.body, lambda: self._door.check(answer), self._lease, more=answer.more
-        )
+            wire, answer.status, headers, answer.body, lambda: self._door.check(answer), self._lease, more=answer.more,
+            wrote=answer.wrote,
+        )  # fmt: skip
         if handed is not Handed.WHOLE:
             self._door.hold_back(answer, "cut-off" if handed is Handed.BROKEN else "nobody-there")
         return answer.status

@@ -99,6 +99,7 @@ class Streaming:
                 raise
             else:
                 if handed is not Handed.WHOLE:
+                    answer.wrote(len(answer.body))
                     self._door.hold_back(answer, "cut-off" if handed is Handed.BROKEN else "nobody-there")
                 return handed
         raise AssertionError("two attempts")

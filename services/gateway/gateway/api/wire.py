@@ -84,12 +84,14 @@ async def hand_over(
     lease: Lease,
     *,
     more: bool = False,
+    wrote: Callable[[int], None] | None = None,
 ) -> Handed:
     """Write the answer in chunks. `check` runs in the same step as each write and raises Changed to forbid it.
 
     Changed from the first check goes to the caller (nothing has left). Later the connection is broken off. `headers` is
     called after the first check, in its step. What the kernel does not take at once holds back the lease report until
     it has, or until the connection is broken off. more: it goes on with `hand_on`, and ends with the connection.
+    wrote: called after each write with how much of the body was given to the transport by then.
     """
     if wire.gone() or (not wire.empty() and not await wire.emptied(HAND_OVER_SECONDS)) or wire.gone():
         wire.abort()
@@ -100,6 +102,8 @@ async def hand_over(
     at = CHUNK_BYTES - len(data) % CHUNK_BYTES
     wire.write(data + body[:at])
     while True:
+        if wrote is not None:
+            wrote(min(at, len(body)))
         if not wire.empty() and not await _departed(wire, lease):
             return Handed.BROKEN
         if at >= len(body):

@@ -61,7 +61,8 @@ class Part:
 class Answer:
     """An answer that is ready but has not left.
 
-    `leased`: it may only leave while the lease is held. `more`: it is the beginning of a stream.
+    `leased`: it may only leave while the lease is held. `more`: it is the beginning of a stream. `sent`: how much
+    of the body was given to the transport, in bytes.
     """
 
     status: int
@@ -71,6 +72,11 @@ class Answer:
     leased: bool = True
     purpose: str | None = None
     more: bool = False
+    sent: int = 0
+
+    def wrote(self, sent: int) -> None:
+        """So much of it has left, at most."""
+        self.sent = sent
 
 
 def freshness_unknown() -> Problem:

@@ -133,9 +133,10 @@ class Door:
     def hold_back(self, answer: Answer, reason: str) -> None:
         """Say on the record that the looks of this answer got none, or not the whole of it."""
         _again.labels(reason).inc()
+        came = (answer.sent, len(answer.body)) if reason == "cut-off" else None
         for part in answer.parts:
             if part.look is not None and part.look.outcome == "answered":
-                self._records.held_back(part.look, reason)
+                self._records.held_back(part.look, reason, came)
 
     def use_within_ms(self, asked: Asked) -> int:
         """For how long after it was asked an answer may be used: the rest of the lease, counted from before."""
