@@ -76,6 +76,29 @@ def now() -> float:
     return time.monotonic()
 
 
+class Lag:
+    """How late this loop was at the most: on a busy machine everything is late, and no fault of the gateway's."""
+
+    most = 0.0
+
+    def within(self, seconds: float) -> float:
+        """So many seconds, and what the machine adds."""
+        return seconds + 2 * self.most
+
+    async def __aenter__(self) -> "Lag":
+        self._task = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            began = now()
+            await asyncio.sleep(0.005)
+            self.most = max(self.most, now() - began)
+
+
 @asynccontextmanager
 async def listening(address: tuple[str, int], path: str, token: str, **headers: str) -> AsyncIterator[Heard]:
     """Listen until the block ends."""

@@ -17,7 +17,7 @@ from chassis.clock import lease_now, rfc3339
 from gateway.app import Gateway, create_app
 from tests import stack
 from tests.gateway.door_parts import Known, grant, identify, serve
-from tests.gateway.listening import listening, now
+from tests.gateway.listening import Lag, listening, now
 from tests.gateway.test_door_app import Running, contracts, owner_server, records_of, settings, topics
 
 TO_POLICE = grant("g1", "service:police-1", ["school"])
@@ -151,14 +151,14 @@ async def test_both_gateways_tell_what_happens_each_message_recorded(two: Two, k
 
 @pytest.mark.requirement("F069")
 async def test_after_a_confirmed_withdrawal_not_one_more_message_comes_from_any_gateway(two: Two) -> None:
-    async with two.listen(0) as first, two.listen(1) as second, writing(two):
+    async with Lag() as lag, two.listen(0) as first, two.listen(1) as second, writing(two):
         for heard in (first, second):
             await heard.until(10)
         at = await two.running.state()
         confirmed = await two.confirmed(at)
         for heard in (first, second):
             assert await heard.over() == "closed"
-            assert heard.ended_at < confirmed + 0.1
+            assert heard.ended_at < confirmed + lag.within(0.1)
             assert heard.messages[-1].at <= confirmed
         count = len(first.messages), len(second.messages)
         await asyncio.sleep(0.5)
@@ -181,14 +181,14 @@ async def test_what_is_granted_anew_is_told_anew_from_where_the_reader_was(two: 
 
 
 async def test_without_a_leader_every_stream_ends_within_100_ms_of_the_lease_and_comes_back(two: Two) -> None:
-    async with two.listen(0) as first, two.listen(1) as second, writing(two, 0.02):
+    async with Lag() as lag, two.listen(0) as first, two.listen(1) as second, writing(two, 0.02):
         await first.until(3)
         two.running.owner.lease = 0.0
         for gateway, heard in zip(two.gateways, (first, second), strict=True):
             assert await heard.over(6.0) == "closed"
             late = heard.ended_at - _monotonic(gateway.door._lease.until)
-            assert -0.05 < late < 0.1, late
-            assert heard.messages[-1].at < _monotonic(gateway.door._lease.until) + 0.05
+            assert -0.05 < late < lag.within(0.1), late
+            assert heard.messages[-1].at < _monotonic(gateway.door._lease.until) + lag.within(0.05)
         async with two.listen(0) as refused:
             assert refused.status == 503
         two.running.owner.lease = 5.0

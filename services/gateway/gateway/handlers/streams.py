@@ -151,13 +151,17 @@ class Streams:
     def heard(self, place: Place, change: Change | None) -> None:
         """Something lay at this place on the bus; `change` None: nothing that is told.
 
-        Who may not know of it is not woken by it: a reader must not be able to time what is hidden from them.
+        Who may not know of it is not woken by it: a reader must not be able to time what is hidden from them. Without a
+        lease that is not certain: a grant that they were told of may not have been read here. They come back for it.
         """
         self._recent.passed(place)
         if change is None or not self._recent.add(change):
             return
+        leased = self._lease.holds(self._lease_now())
         for stream in self._of_subject.get(change.subject, ()):
-            if self._door.may_know(stream.asked, change.about()):
+            if not leased:
+                stream.end("freshness-unknown")
+            elif self._door.may_know(stream.asked, change.about()):
                 stream.offer(change)
 
     def changed(self, topic: str, key: str) -> None:
