@@ -115,7 +115,12 @@ class AccessHeldBack(_Event):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"record": "7a0c5f4e-3b43-4c1e-8d55-5d3b2f0c9e21", "reason": "decided-anew"},
+                {
+                    "record": "7a0c5f4e-3b43-4c1e-8d55-5d3b2f0c9e21",
+                    "reason": "decided-anew",
+                    "sent": None,
+                    "of": None,
+                },
                 {
                     "record": "7a0c5f4e-3b43-4c1e-8d55-5d3b2f0c9e21",
                     "reason": "cut-off",

@@ -186,9 +186,8 @@ class KafkaRecords:
         if len(self._background) >= _WAITING_HELD_BACK:
             _lost.inc()
             return
-        data: dict[str, Any] = {"record": look.id, "reason": reason}
-        if came is not None:
-            data |= {"sent": came[0], "of": came[1]}
+        sent, of = came or (None, None)
+        data = {"record": look.id, "reason": reason, "sent": sent, "of": of}
         event = events.new_event("gateway", "access.held-back.v1", look.key(), data, self._now())
         task = asyncio.create_task(self._in_background(event))
         self._background.add(task)
