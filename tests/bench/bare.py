@@ -45,7 +45,7 @@ class Nothing:
         done.set_result(None)
         return done
 
-    def held_back(self, look: Look, reason: str) -> None:
+    def held_back(self, look: Look, reason: str, came: tuple[int, int] | None = None) -> None:
         """Nothing was recorded."""
 
 

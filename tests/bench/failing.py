@@ -38,6 +38,8 @@ async def _measured() -> list[Figure]:
         found.append(
             Figure("consent paused: the latest answer after the lease's end", one["late_ms"], "ms", "<= 100", "20")
         )
+        told = "consent paused: the latest end of a live stream after the lease's end"
+        found.append(Figure(told, one["stream_late_ms"], "ms", "<= 100", "20"))
         found.append(Figure("consent paused: refused from 100 ms after it", one["refused"], "share", ">= 1", "1"))
         found.append(Figure("consent paused: answered before it", one["answered"], "share", ">= 1", "1"))
         found.append(Figure("consent continued: until all answer again", one["back_s"], "s", "<= 2", "1"))

@@ -161,11 +161,18 @@ async def _consent(postgres: Postgres) -> AsyncIterator[Door]:
 
 
 async def _otherwise(case: consent_callers.Case, other: consent_callers.Case) -> dict[str, list[str]]:
-    """A companion of the first, a form of the other's request, and a grant."""
+    """A companion of the first, a form of the other's request, a grant, and something that is kept."""
     made, _ = await paper.named(case, consent_callers.person(case.subject))
     printed = await paper.form(other, paper.NURSE_STAFF)
     grants = [grant["id"] for grant in await case.grants()]
-    return {"companion": [made.json()["id"]], "form": [paper.code_on(printed)], "grant": grants}
+    kept = await case.desk.ask(
+        "POST", f"{case.path}/keepings", consent_callers.person(case.subject), {"category": "health"},
+        subject=case.subject,
+    )  # fmt: skip
+    return {
+        "companion": [made.json()["id"]], "form": [paper.code_on(printed)], "grant": grants,
+        "keeping": [kept.json()["id"]],
+    }  # fmt: skip
 
 
 async def _asked_about(case: consent_callers.Case) -> tuple[str, str]:

@@ -17,10 +17,13 @@ from chassis.clock import lease_now
 from chassis.permit import Actor
 from chassis.problems import Problem
 from gateway.api.door import HttpDoor
+from gateway.api.streams import ROUTE as STREAM
+from gateway.api.streams import Streaming
 from gateway.api.wire import DoorProtocol
 from gateway.handlers.door import Door
 from gateway.handlers.forward import Given, Inner
 from gateway.handlers.records import Look, NotRecorded, Refusals
+from gateway.handlers.streams import Streams
 from gateway.model.decide import decide
 from gateway.model.facts import Facts
 from gateway.model.handles import Handles, agency_audience, person_audience
@@ -62,6 +65,7 @@ ROUTES = [
     entry("logbook.item", "GET", "/subjects/{subject}/items/{item}", category="item"),
     entry("logbook.add-entry", "POST", "/subjects/{subject}/entries", action="contribute", category="body:category"),
     entry("logbook.change", "PUT", "/subjects/{subject}/items/{item}", action="contribute", category="item"),
+    STREAM,
     entry("consent.looks", "GET", "/subjects/{subject}/looks", category="fixed:looks"),
     entry(
         "consent.withdraw",
@@ -106,6 +110,7 @@ class World:
         self.lease = Lease("test")
         self.lease.granted(lease_now(), 3600)
         self._version = 0
+        self.on_change: Callable[[str, str], None] = lambda *_: None
         for category in ("school", "health"):
             self._entity("category", category)
         for agency in ("school", "police"):
@@ -118,12 +123,18 @@ class World:
         value = {"version": 1, "kind": kind, "id": name, "active": True, **more}
         self.facts.apply_entity(f"{kind}:{name}", 1, "directory.state.v1", json.dumps(value).encode())
 
-    def state(self, subject: str, *grants: Any, requests: Any = ()) -> None:
+    def state(self, subject: str, *grants: Any, requests: Any = (), **more: Any) -> None:
         """The subject's whole state from now on."""
         self._version += 1
-        value = {"version": self._version, "subject": subject, "grants": list(grants), "requests": list(requests)}
+        value = {
+            "version": self._version,
+            "subject": subject,
+            "grants": list(grants),
+            "requests": list(requests),
+        } | more
         assert self.facts.apply_subject(subject, self._version, "consent.state.v1", json.dumps(value).encode())
         self.lease.applied("consent.state.v1:0", self._version)
+        self.on_change("consent.state.v1", subject)
 
     def end_lease(self) -> None:
         """The lease is over."""
@@ -137,6 +148,7 @@ class ScriptedRecords:
     happened: list[str]
     sent: list[Look] = field(default_factory=list)
     held: list[tuple[str, str]] = field(default_factory=list)
+    came: dict[str, tuple[int, int]] = field(default_factory=dict)
     when_durable: Callable[[Look], Awaitable[None]] | None = None
 
     async def open(self) -> None: ...
@@ -156,8 +168,10 @@ class ScriptedRecords:
             await self.when_durable(look)
         self.happened.append("durable")
 
-    def held_back(self, look: Look, reason: str) -> None:
+    def held_back(self, look: Look, reason: str, came: tuple[int, int] | None = None) -> None:
         self.held.append((look.id, reason))
+        if came is not None:
+            self.came[look.id] = came
 
 
 async def never_durable(_: Look) -> None:
@@ -230,6 +244,8 @@ class Rig:
     client: aiohttp.ClientSession
     app: HttpDoor
     door: Door
+    streams: Streams
+    connections: set[Any]
 
     def handle(self, who: str, subject: str = CHILD) -> str:
         """What this caller calls the subject."""
@@ -280,7 +296,7 @@ async def two_items(_: Inner) -> Given:
 
 
 @asynccontextmanager
-async def rig(world: World | None = None) -> AsyncIterator[Rig]:
+async def rig(world: World | None = None, *, beat: float = 60.0) -> AsyncIterator[Rig]:
     """Serve a door; the teacher may read and contribute `school` about the child unless the test changes it."""
     if world is None:
         world = World()
@@ -300,12 +316,23 @@ async def rig(world: World | None = None) -> AsyncIterator[Rig]:
         now=lambda: datetime.now(UTC),
         lease_now=lease_now,
     )
-    table = Table([route for name in ("consent", "directory", "logbook", "notify") for route in _routes(name)])
+    streams = Streams(door=door, handles=handles, lease=world.lease, lease_now=lease_now)
+    world.on_change = streams.changed
+    streaming = Streaming(streams=streams, door=door, lease=world.lease, still=identify, beat=beat)
+    streams.reading(dict.fromkeys(range(12), 0))
+    streams.caught_up()
+    owners = ("consent", "directory", "gateway", "logbook", "notify")
+    table = Table([route for name in owners for route in _routes(name)])
     app = HttpDoor(
-        table=table, identify=identify, door=door, handles=handles, lease=world.lease, lease_now=lease_now, secure=False
-    )
-    async with serve(app) as address, aiohttp.ClientSession() as client:
-        yield Rig(world, records, services, handles, refusals, happened, address, client, app, door)
+        table=table, identify=identify, door=door, handles=handles, lease=world.lease, lease_now=lease_now,
+        streaming=streaming, secure=False,
+    )  # fmt: skip
+    state = ServerState()
+    async with serve(app, state) as address, aiohttp.ClientSession() as client:
+        yield Rig(
+            world, records, services, handles, refusals, happened, address, client, app, door, streams,
+            state.connections,
+        )  # fmt: skip
 
 
 def _routes(service: str) -> Any:
@@ -313,13 +340,13 @@ def _routes(service: str) -> Any:
 
 
 @asynccontextmanager
-async def serve(app: Any) -> AsyncIterator[tuple[str, int]]:
+async def serve(app: Any, state: ServerState | None = None) -> AsyncIterator[tuple[str, int]]:
     """Serve an ASGI callable with the door's protocol in this very loop."""
     config = uvicorn.Config(
         app, http=DoorProtocol, lifespan="off", log_config=None, access_log=False, date_header=False
     )
     config.load()
-    state = ServerState()
+    state = state or ServerState()
     server = await asyncio.get_running_loop().create_server(
         lambda: DoorProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )

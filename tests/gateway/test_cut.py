@@ -301,9 +301,8 @@ def test_whoever_is_not_told_where_finds_no_place_and_no_service_but_the_own_at_
 
 
 def test_what_is_kept_is_cut_with_what_stands_under_it_but_for_the_readers_own() -> None:
-    kept = Permit(
-        CHILD, "read", "insight", permit("school", "health").cells, kept=Kept(("health",), ("0", "g1"), "mother")
-    )
+    allowed_cells = permit("school", "health").cells
+    kept = Permit(CHILD, "read", "insight", allowed_cells, kept=Kept(("health",), ("0", "g1"), "mother"))
     items: list[dict[str, Any]] = [
         {"category": "school"}, {"category": "health"}, {"category": "health", "by": {"id": "mother"}},
         {"category": "school", "by": {"id": "nurse"}}, {"category": "school", "goal": "g1", "by": {"id": "nurse"}},

@@ -85,20 +85,20 @@ class Running:
     def handle(self, audience: str = agency_audience("police"), subject: str | None = None) -> str:
         return Handles(b"h" * 32).to_handle(audience, subject or self.child)
 
-    async def state(self, *grants: Any) -> None:
-        """Publish the child's whole state as `consent` does."""
+    async def state(self, *grants: Any) -> Any:
+        """Publish the child's whole state as `consent` does; where it lies on the bus."""
         self._version += 1
         value = {"version": self._version, "subject": self.child, "grants": list(grants), "requests": []}
-        await self._put("consent.state.v1", self.child, "consent.state.v1", self._version, value)
+        return await self._put("consent.state.v1", self.child, "consent.state.v1", self._version, value)
 
     async def entity(self, kind: str, name: str, **more: Any) -> None:
         """Publish one entry as `directory` does."""
         value = {"version": 1, "kind": kind, "id": name, "active": True, **more}
         await self._put("directory.state.v1", f"{kind}:{name}", "directory.state.v1", 1, value)
 
-    async def _put(self, topic: str, name: str, kind: str, version: int, value: Any) -> None:
+    async def _put(self, topic: str, name: str, kind: str, version: int, value: Any) -> Any:
         headers = [("ce_type", kind.encode()), ("ce_aggregateversion", str(version).encode())]
-        await self._producer.send_and_wait(topic, json.dumps(value).encode(), name.encode(), headers=headers)
+        return await self._producer.send_and_wait(topic, json.dumps(value).encode(), name.encode(), headers=headers)
 
     async def get(self, path: str, who: str = "police") -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {who}"}

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import storage
+from chassis.problems import Problem
 from gateway.handlers.identity.sessions import Sessions
 from gateway.storage import metadata as tables
 from tests.gateway import scripted_provider as scripted
@@ -224,6 +225,18 @@ async def test_a_session_that_is_not_used_ends(here: World) -> None:
     here.clock.ahead = 58 * 60
     assert (await here.session()).status_code == 200, "it was used in between"
     here.clock.ahead = 89 * 60
+    assert problem(await here.session()) == (401, "session-ended")
+
+
+async def test_a_stream_that_is_left_open_does_not_keep_a_session_alive_and_ends_with_it(here: World) -> None:
+    cookie = f"samlogg={here.http.cookies['samlogg']}".encode()
+    scope = {"type": "http", "method": "GET", "headers": [(b"cookie", cookie)]}
+    for minutes in range(0, 30, 3):
+        here.clock.ahead = minutes * 60
+        assert (await here.identity.still(scope)).actor.kind == "person"
+    here.clock.ahead = 31 * 60
+    with pytest.raises(Problem, match="session-ended"):
+        await here.identity.still(scope)
     assert problem(await here.session()) == (401, "session-ended")
 
 

@@ -91,10 +91,13 @@ async def test_a_held_back_answer_is_told_without_waiting_and_before_the_end() -
     producer = ScriptedProducer()
     records = await records_with(producer, seconds=1)
     records.held_back(look(), "decided-anew")
+    records.held_back(look(), "cut-off", (16_000, 50_000))
     assert producer.sent == []
     producer.acknowledged.set()
     await records.close()
-    ((topic, value, key, headers),) = producer.sent
+    (topic, value, key, headers), (_, cut, _, _) = producer.sent
+    told = AccessHeldBack.model_validate_json(cut)
+    assert (told.record, told.reason, told.sent, told.of) == ("look-1", "cut-off", 16_000, 50_000)
     assert (topic, key, headers["ce_type"]) == ("gateway.access.v1", CHILD.encode(), b"access.held-back.v1")
     assert AccessHeldBack.model_validate_json(value) == AccessHeldBack(record="look-1", reason="decided-anew")
     assert producer.stopped

@@ -22,11 +22,12 @@ from consent.handlers.leader import Leader
 from consent.model import horizon
 from consent.storage import ChangeRow
 from gateway.handlers import door
-from gateway.handlers.answers import Answer
+from gateway.handlers.answers import Answer, Asked
 from gateway.handlers.projection import Projection
 from gateway.handlers.records import KafkaRecords, Look
 from gateway.model import lease
 from gateway.model.decide import Decision, Refusal
+from gateway.model.feeds import About, covers
 
 
 def second_check() -> None:
@@ -158,12 +159,40 @@ def record_awaited() -> None:
     KafkaRecords.send = hasty  # type: ignore[method-assign]
 
 
+def stream_once() -> None:
+    """A stream is decided when it begins, and what was allowed then goes on. The lease is still asked for."""
+    begun: dict[tuple[str | None, str], Decision] = {}
+    own = door.Door.own
+
+    async def beginning(self: door.Door, asked: Asked, body: bytes) -> Answer:
+        subject = self._subject(asked) or ""
+        begun[asked.actor.id, subject] = self._decided(self._question(asked, subject))
+        return await own(self, asked, body)
+
+    def may_know(self: door.Door, asked: Asked, about: About) -> bool:
+        del self
+        return covers(begun[asked.actor.id, about.subject], about)
+
+    async def pointing(self: door.Door, asked: Asked, about: About, body: bytes) -> Answer | None:
+        decision = begun[asked.actor.id, about.subject]
+        if isinstance(decision, Refusal) or not covers(decision, about):
+            return None
+        question = replace(self._question(asked, about.subject), category=about.category)
+        answer = await self._streamed(asked, question, decision, body)
+        answer.parts = ()
+        return answer
+
+    door.Door.own, door.Door.may_know, door.Door.pointing = beginning, may_know, pointing  # type: ignore[method-assign]
+    door.Door.check_standing = lambda self, asked: self._require_lease()  # type: ignore[method-assign]
+
+
 RULES: Mapping[str, tuple[str, Callable[[], None]]] = {
     "second-check": ("gateway", second_check), "same-grant": ("gateway", any_permit),
     "lease-check": ("gateway", lease_check), "shorter-lease": ("gateway", longer_lease),
     "applied-before-reported": ("gateway", position_first), "record-awaited": ("gateway", record_awaited),
     "wait-after-take-over": ("consent", wait_after_take_over), "position-before-lease": ("consent", late_gateways),
     "told-when-confirmed": ("consent", confirmed_at_once), "lock-check": ("consent", lock_check),
+    "stream-decided-again": ("gateway", stream_once),
 }  # fmt: skip
 """Each rule, the service that has it, and how it is taken out."""
 

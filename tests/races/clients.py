@@ -1,4 +1,4 @@
-"""The clients of a race: professionals who read and write, and people who take their consent back and give it again."""
+"""The clients of a race: professionals who read, listen and write, and people who take consent back and give it."""
 
 import asyncio
 import itertools
@@ -8,14 +8,20 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.model.handles import person_audience
 from tests.races.judge import Act, Read
+from tests.races.listeners import listen
 from tests.races.wire import Gone, Line, Reply, now
 from tests.races.world import CATEGORIES, HOLDER, READERS, Subject, World, answer_of
 
 WRITTEN = 3
 """The first subjects: their logs are written to, and their consent stays."""
+LISTENED = 4
+"""The next ones: their logs are listened to, and written to so that there is something to hear."""
+LISTENERS = 2
+"""At each gateway."""
 _MARKS = {category: f'"category":"{category}"'.encode() for category in CATEGORIES}
 _READ_SECONDS, _ACT_SECONDS = 15.0, 12.0
 
@@ -40,6 +46,10 @@ class Journal:
 
     reads: list[Read] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
+    messages: list[Read] = field(default_factory=list)
+    """Of live streams, each as if it had been asked for when its stream was."""
+    streams: Counter[str] = field(default_factory=Counter)
+    """Messages by the trace of their stream, with its beginning: each must have a record."""
     answered: list[str] = field(default_factory=list)
     """Traces of answers that must have a record."""
     written: dict[str, str] = field(default_factory=dict)
@@ -55,6 +65,7 @@ class Clients:
         self.world, self.journal, self.stopping = world, Journal(), False
         self._chance = random.Random(seed)
         self._reads, self._withdrawals, self._writes = Pacer(reads), Pacer(withdrawals), Pacer(2.0)
+        self._stirs = Pacer(4.0)
         self._pause = pause
         self.prefix = secrets.token_hex(8)
         self._number = itertools.count(1)
@@ -63,12 +74,15 @@ class Clients:
         self._lines: list[Line] = []
 
     def start(self) -> None:
-        """Begin: eight readers for each gateway, one pair of hands for each subject and service, two writers."""
+        """Begin: eight readers and two listeners for each gateway, one pair of hands for each subject and service, two
+        writers, and two who write what is listened to."""
         for gateway in range(len(self.world.ports)):
             self._begin(*(self._reader(gateway) for _ in range(8)))
+            self._begin(*(self._listener(gateway) for _ in range(LISTENERS)))
         for number in range(WRITTEN, len(self.world.subjects)):
             self._begin(*(self._steward(number, service) for service in READERS))
         self._begin(*(self._writer(n) for n in range(2)))
+        self._begin(*(self._stirrer(n) for n in range(2)))
 
     def _begin(self, *work: "asyncio._CoroutineLike[None]") -> None:
         self._tasks += [asyncio.create_task(one) for one in work]
@@ -172,6 +186,51 @@ class Clients:
                     return reply
             await asyncio.sleep(0.6)
         raise AssertionError("there is no gateway")
+
+    # -- listening ---------------------------------------------------------------------------------------------------
+
+    async def _listener(self, gateway: int) -> None:
+        """One stream after another, about somebody whose consent comes and goes."""
+        while not self.stopping:
+            number = self._chance.choice(self._listened())
+            service = self._chance.choice(READERS)
+            staff = self.world.staff[service]
+            trace, headers = self._headers(staff.token)
+            sent = now()
+
+            def told(at: float, said: Any, about: tuple[str, int, str, float] = (trace, number, service, sent)) -> None:
+                if said.get("category"):
+                    trace, number, service, sent = about
+                    shown = frozenset({said["category"]})
+                    self.journal.messages.append(Read(trace, number, service, sent, at, 200, shown))
+                    self.journal.streams[trace] += 1
+
+            path = f"/subjects/{self.world.subjects[number].handles[staff.audience]}/stream"
+            heard = await listen(self.world.ports[gateway], path, headers, told, lambda: self.stopping)
+            status = heard.status
+            self.journal.statuses[f"stream {status or 'unanswered'}"] += 1
+            if status == 200:
+                self.journal.streams[trace] += 1
+            else:
+                await asyncio.sleep(0.5)
+
+    def _listened(self) -> range:
+        return range(WRITTEN, min(WRITTEN + LISTENED, len(self.world.subjects)))
+
+    async def _stirrer(self, first: int) -> None:
+        """Writes to the logs that are listened to; both categories in turn, so that each stays among the newest."""
+        lines = [self._line(gateway) for gateway in range(len(self.world.ports))]
+        staff = self.world.staff[HOLDER]
+        places = self._listened()
+        for number in itertools.count(first, 2):
+            if not await self._goes_on(self._stirs):
+                return
+            handle = self.world.subjects[places[number % len(places)]].handles[staff.audience]
+            body = {"category": CATEGORIES[(number // len(places)) % len(CATEGORIES)], "text": "Stirred."}
+            self._chance.shuffle(lines)
+            path = f"/subjects/{handle}/entries"
+            reply = await self._act(lines, staff.token, "POST", path, body, secrets.token_hex(12))
+            assert reply.status == 201, f"a write was answered {reply.status}: {reply.body!r}"
 
     # -- consent -----------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,9 @@ that is stopped between its second check and the write for longer than the margi
 topic, or a last read at every gateway does not have; a grant told to be in force that a later read did not find; a
 record on the topic that is not in the ledger. **doubled**: an effect that is in a store, or on a topic under two ids,
 more often than it was asked for. **answers_without_record**: an answer whose record is not in the ledger.
+
+A message of a live stream is judged like an answer to what was asked for when the stream was: what it says after a
+withdrawal was told is stale. Each needs a record of its own, beside that of the stream's beginning.
 """
 
 from bisect import bisect_right
@@ -141,6 +144,12 @@ def missing(read: Read, epochs: Epochs) -> bool:
         if told is not None and category not in read.shown and read.sent > told:
             return True
     return False
+
+
+def too_few_records(streams: Mapping[str, int], looks: Looks) -> int:
+    """Messages of streams (by trace, the beginning counted) beyond the records that the ledger has of them."""
+    recorded = {trace: sum(one in looks.in_ledger for one in looks.of_trace.get(trace, {})) for trace in streams}
+    return sum(max(0, count - recorded[trace]) for trace, count in streams.items())
 
 
 def without_record(traces: Iterable[str], looks: Looks) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import random
 import secrets
 import signal
@@ -20,11 +21,14 @@ import asyncpg
 from tests.races import world
 from tests.races.faults import Faults
 from tests.races.fleet import CONSENTS, GATEWAYS, Fleet, Links, direct, fleet
+from tests.races.listeners import Listened, listen
 from tests.races.race import directory_first
 from tests.races.wire import Gone, Line, Reply, now
 from tests.races.world import CATEGORIES, HOLDER, READERS, Issuers, Subject, World
 
 LEASE_SECONDS = 5.0
+STREAMS = 6
+"""Live streams at each gateway."""
 Tell = Callable[[str], None]
 
 
@@ -194,8 +198,9 @@ async def consent_is_paused(stand: Stand) -> dict[str, float]:
 
     late_ms: the latest answer after its gateway's lease had ended. refused: share of requests sent 100 ms after that
     which were refused. answered: share of those sent before it that were answered. back_s: from SIGCONT to the last
-    gateway's first answer.
+    gateway's first answer. stream_late_ms: the latest end of a live stream after its gateway's lease.
     """
+    streams = [asyncio.create_task(_listen(stand, gateway)) for gateway in range(len(GATEWAYS)) for _ in range(STREAMS)]
     async with stand.readers(60.0):
         await asyncio.sleep(1.5)
         _signal(stand, CONSENTS, signal.SIGSTOP)
@@ -208,6 +213,9 @@ async def consent_is_paused(stand: Stand) -> dict[str, float]:
             _signal(stand, CONSENTS, signal.SIGCONT)
         continued = now()
         back = await stand.reads_everywhere()
+    closed = [(gateway, heard.ended) for gateway, heard in await asyncio.gather(*streams)]
+    late = [1_000 * (at - ends[gateway]) if at is not None else math.inf for gateway, at in closed]
+    assert min(late) > -100, "a stream ended long before the lease did"
     during = [one for one in stand.seen if stopped <= one.sent < continued - 0.2]
     answered = [one for one in during if one.status == 200]
     before = [one for one in during if one.sent < ends[one.gateway] - 0.1]
@@ -217,8 +225,18 @@ async def consent_is_paused(stand: Stand) -> dict[str, float]:
         "late_ms": 1_000 * max(0.0, *(one.first - ends[one.gateway] for one in answered)),
         "refused": sum(one.status == 503 for one in after) / len(after),
         "answered": sum(one.status == 200 for one in before) / len(before),
-        "lease_s": min(ends) - stopped, "back_s": max(back.values()) - continued,
+        "lease_s": min(ends) - stopped, "back_s": max(back.values()) - continued, "stream_late_ms": max(late),
     }  # fmt: skip
+
+
+async def _listen(stand: Stand, gateway: int) -> tuple[int, Listened]:
+    """A live stream about the first subject, by the holder's staff."""
+    staff = stand.world.staff[HOLDER]
+    path = f"/subjects/{stand.world.subjects[0].handles[staff.audience]}/stream"
+    headers = {"Authorization": f"Bearer {staff.token}"}
+    heard = await listen(stand.world.ports[gateway], path, headers, lambda at, said: None, lambda: False)
+    assert heard.status == 200, heard
+    return gateway, heard
 
 
 async def consent_is_killed(stand: Stand) -> dict[str, float]:

@@ -85,6 +85,6 @@ PLANS: Mapping[str, Sequence[Lane]] = {
     "second-check": (slow_logbook,), "same-grant": (slow_logbook,), "lease-check": (late_news,),
     "shorter-lease": (late_news,), "applied-before-reported": (slow_logbook,), "record-awaited": (records_stuck,),
     "wait-after-take-over": (take_over,), "position-before-lease": (stopped_and_late,),
-    "told-when-confirmed": (late_news,), "lock-check": (old_leader,),
+    "told-when-confirmed": (late_news,), "lock-check": (old_leader,), "stream-decided-again": (),
 }  # fmt: skip
 """By the plan's name, or the broken rule's."""

@@ -175,7 +175,7 @@ async def _until_over(
     asked: Asked, clients: Clients, faults: Faults, lanes: "list[asyncio.Task[None]]", began: float, tell: Tell
 ) -> float | None:
     """Until the time is over, or so many were killed, or a broken rule was found out; seconds to the first find."""
-    looked, found = 0, None
+    looked, heard, found = 0, 0, None
     told = began
     while now() - began < asked.seconds:
         await asyncio.sleep(0.5)
@@ -185,7 +185,8 @@ async def _until_over(
                 lane.result()
         reads, epochs = clients.journal.reads, Epochs.of(clients.journal.acts)
         new, looked = reads[looked:], len(reads)
-        stale = sum(judge.stale_by_body(read, epochs) for read in new)
+        said, heard = clients.journal.messages[heard:], len(clients.journal.messages)
+        stale = sum(judge.stale_by_body(read, epochs) for read in (*new, *said))
         missing = sum(judge.missing(read, epochs) for read in new)
         if (stale or missing) and found is None:
             found = round(now() - began, 1)

@@ -4,7 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.races.judge import BOUND, Act, Epochs, Looks, Read, missing, stale_by_body, stale_by_store, without_record
+from tests.races.judge import (
+    BOUND,
+    Act,
+    Epochs,
+    Looks,
+    Read,
+    missing,
+    stale_by_body,
+    stale_by_store,
+    too_few_records,
+    without_record,
+)
 
 GONE = Act("withdrawn", 1, "reader-1", ("school",), sent=10.0, told=10.2, change="w1")
 AGAIN = Act("granted", 1, "reader-1", ("school",), sent=11.0, told=11.2, change="g2")
@@ -54,6 +65,13 @@ def test_a_grant_that_was_told_to_be_in_force_must_be_found() -> None:
     assert not missing(replace(read, sent=11.1, first=11.25), epochs), "it may have been on its way"
     assert not missing(replace(read, status=503), epochs), "no answer is no refusal"
     assert not missing(replace(read, shown=frozenset({"school"})), epochs)
+
+
+def test_each_message_of_a_stream_needs_a_record_of_its_own() -> None:
+    three = {"r1": NOTHING, "r2": NOTHING, "r3": NOTHING}
+    looks = Looks({"a": three, "b": {"r4": NOTHING}}, frozenset(), frozenset({"r1", "r2", "r4"}))
+    assert too_few_records({"a": 2, "b": 1}, looks) == 0
+    assert too_few_records({"a": 3, "b": 3, "c": 1}, looks) == 1 + 2 + 1
 
 
 def test_an_answer_needs_a_record_in_the_ledger() -> None:

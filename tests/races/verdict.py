@@ -22,12 +22,14 @@ def verdict(
     epochs = Epochs.of(journal.acts)
     told = {act.change: act.told for act in journal.acts if act.kind == "withdrawn" and act.told is not None}
     ended = {grant: moment for grant, by in held.ended.items() if (moment := told.get(by)) is not None}
-    by_body = [read for read in journal.reads if judge.stale_by_body(read, epochs)]
-    by_store = [read for read in journal.reads if judge.stale_by_store(read, held.looks, ended)]
-    stale = {read.trace for read in (*by_body, *by_store)}
+    seen = [*journal.reads, *journal.messages]
+    by_body = [read for read in seen if judge.stale_by_body(read, epochs)]
+    by_store = [read for read in seen if judge.stale_by_store(read, held.looks, ended)]
+    stale = {(read.trace, read.first) for read in (*by_body, *by_store)}
     lost = _lost(journals, clients, held, last, texts, epochs)
     doubled = _doubled(journals, clients, held, texts)
     unrecorded = len(judge.without_record(journal.answered, held.looks))
+    unrecorded += judge.too_few_records(journal.streams, held.looks)
     acts_unrecorded = sum(grant not in held.acts_in_ledger for grant in ended)
     withdrawn = [act for act in journal.acts if act.kind == "withdrawn"]
     under = [act for act in withdrawn if act.told is not None and _active(faults, act.told)]
@@ -38,7 +40,8 @@ def verdict(
         "withdrawals": sum(act.told is not None for act in withdrawn),
         "withdrawals_confirmed_under_fault": len(under),
         "grants_given_back": sum(act.told is not None for act in journal.acts if act.kind == "granted"),
-        "writes": len(journal.written), "faults": len(faults),
+        "writes": len(journal.written), "streams": len(journal.streams), "stream_messages": len(journal.messages),
+        "faults": len(faults),
         "stale_answers": len(stale), "lost": sum(lost.values()), "doubled": sum(doubled.values()),
         "answers_without_record": unrecorded + acts_unrecorded,
         "faults_by_kind": dict(sorted(Counter(fault.kind for fault in faults).items())),

@@ -22,15 +22,18 @@ from chassis.kafka import declare, make_broker, make_producer
 from chassis.lifespan import Tasks
 from chassis.storage import make_engine, migrate
 from gateway.api import identity as identity_api
+from gateway.api import streams as streams_api
 from gateway.api.door import HttpDoor
 from gateway.api.operations import make_operations, serve_operations
 from gateway.api.wire import emptied
+from gateway.handlers.changes import Changes
 from gateway.handlers.door import Decide, Door
 from gateway.handlers.feeds import Feeds
 from gateway.handlers.forward import Services, destination
 from gateway.handlers.identity import Identity, people, refuse_unsafe, rules
 from gateway.handlers.projection import Projection
 from gateway.handlers.records import KafkaRecords, Records, Refusals, fold_regularly
+from gateway.handlers.streams import Streams
 from gateway.messages import PUBLISHED
 from gateway.model.decide import decide as decide_by_the_rules
 from gateway.model.handles import Handles
@@ -70,7 +73,7 @@ def kafka_records(settings: Settings, now: Callable[[], datetime]) -> Records:
 
 def read_table(contracts: Path) -> Table:
     """The routes of the four services, from `<service>/contract/routes.json`. ValueError when one cannot be served."""
-    found = []
+    found = routes_of(SERVICE, [streams_api.ROUTE])
     for service in OWNERS:
         entries = json.loads((contracts / service / "contract" / "routes.json").read_text("utf-8"))
         found += routes_of(service, entries)
@@ -102,6 +105,8 @@ def create_app(
         facts=projection.facts, lease=projection.lease, handles=handles, services=services, records=records,
         refusals=refusals, decide=decide, now=now, lease_now=lease_now,
     )  # fmt: skip
+    streams = Streams(door=door, handles=handles, lease=projection.lease, lease_now=lease_now)
+    projection.on_change = streams.changed
     feeds = Feeds(
         engine=engine, facts=projection.facts, holds_lease=projection.holds_lease, handles=handles, decide=decide,
         now=now, provider=provider,
@@ -126,6 +131,8 @@ def create_app(
             opened.push_async_callback(working.stop)
             working.start("projection", projection.read())
             working.start("lease", projection.keep_lease(heartbeats))
+            working.start("streams", streams.watch_lease())
+            working.start("changes", Changes(settings, streams).read())
             working.start("folded refusals", fold_regularly(refusals, records, lease_now))
             for name, work in feed_work(settings, provider, health, feeds, now):
                 working.start(name, work)
@@ -134,11 +141,13 @@ def create_app(
     app = _app(provider, lifespan)
     app.state.broker = _described(settings, provider, feeds)
     app.include_router(identity_api.routes(identity, handles, lambda caller: door.relations(caller.actor)))
+    app.include_router(streams_api.described())
     app.state.in_front_of = OWNERS  # whose public routes are in the contract of this door too
     app.own_paths = OWN_PATHS
+    streaming = streams_api.Streaming(streams=streams, door=door, lease=projection.lease, still=identity.still)
     app.door = HttpDoor(
         table=table, identify=identity.identify, door=door, handles=handles, lease=projection.lease,
-        lease_now=lease_now, secure=settings.public_url.startswith("https://"),
+        lease_now=lease_now, streaming=streaming, secure=settings.public_url.startswith("https://"),
     )  # fmt: skip
     return app
 

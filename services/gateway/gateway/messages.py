@@ -108,14 +108,34 @@ class AccessRecorded(_Event):
 
 
 class AccessHeldBack(_Event):
-    """access.held-back.v1: the look recorded as `record` got no answer, or only the beginning of one."""
+    """access.held-back.v1: the look recorded as `record` got no answer, or only the beginning of one.
+
+    sent, of: how far an answer came that was cut off: at most so many bytes of so many left.
+    """
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"record": "7a0c5f4e-3b43-4c1e-8d55-5d3b2f0c9e21", "reason": "decided-anew"}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    "record": "7a0c5f4e-3b43-4c1e-8d55-5d3b2f0c9e21",
+                    "reason": "decided-anew",
+                    "sent": None,
+                    "of": None,
+                },
+                {
+                    "record": "7a0c5f4e-3b43-4c1e-8d55-5d3b2f0c9e21",
+                    "reason": "cut-off",
+                    "sent": 32_516,
+                    "of": 4_100_213,
+                },
+            ]
+        }
     )
 
     record: str
     reason: Slug
+    sent: Annotated[int, Field(ge=0)] | None = None
+    of: Annotated[int, Field(ge=0)] | None = None
 
 
 class NoticeDue(_Event):
@@ -207,8 +227,8 @@ class LogChanged(_Slice):
     under, who did it and when."""
 
     subject: Id
-    category: Annotated[str, Field(max_length=64)] | None
     item: Id
+    category: Annotated[str, Field(max_length=64)] | None
     above: list[Above] = []
     actor: By
     at: datetime

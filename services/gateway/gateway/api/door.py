@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -14,6 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from chassis.permit import Actor
 from chassis.problems import Problem, not_found
+from gateway.api.callers import Identify
+from gateway.api.streams import ROUTE as STREAM
+from gateway.api.streams import Streaming
 from gateway.api.wire import Handed, Header, UvicornWire, hand_over, wire_of
 from gateway.handlers.answers import (
     Answer,
@@ -56,23 +59,8 @@ _seconds = Histogram(
 )  # fmt: skip
 
 
-class Caller(Protocol):
-    """Who asks, as the identity side found out."""
-
-    @property
-    def actor(self) -> Actor:
-        """For the decision and the record."""
-
-    @property
-    def audience(self) -> str:
-        """Whose handles the caller uses."""
-
-
 _Who = tuple[Actor, str]
 """Actor and audience."""
-
-Identify = Callable[[Scope], Awaitable[Caller | None]]
-"""The caller, None for nobody; Problem for credentials that do not hold."""
 
 
 class HttpDoor:
@@ -80,9 +68,9 @@ class HttpDoor:
 
     def __init__(
         self, *, table: Table, identify: Identify, door: Door, handles: Handles, lease: Lease,
-        lease_now: Callable[[], float], secure: bool,
+        lease_now: Callable[[], float], streaming: Streaming, secure: bool,
     ) -> None:  # fmt: skip
-        self.table = table
+        self.table, self._streaming = table, streaming
         self._identify, self._door, self._handles, self._lease = identify, door, handles, lease
         self._lease_now = lease_now
         self._always = (*_ALWAYS, _SECURE) if secure else _ALWAYS
@@ -147,16 +135,28 @@ class HttpDoor:
         ) as span:  # fmt: skip
             try:
                 asked = await self._read(scope, receive, wire, match, caller, received)
-                status = await self._serve(wire, asked)
+                if asked.route.id == STREAM["id"]:
+                    status = await self._stream(scope, receive, wire, asked)
+                else:
+                    status = await self._serve(wire, asked, self._door.prepare)
             except Problem as problem:
                 status = await self._tell(wire, problem)
             span.set_attribute("http.response.status_code", status)
             return status
 
-    async def _serve(self, wire: UvicornWire, asked: Asked) -> int:
+    async def _stream(self, scope: Scope, receive: Receive, wire: UvicornWire, asked: Asked) -> int:
+        """Its beginning is an answer like others; what follows is said on the same connection, which ends with it."""
+        with self._streaming.entered(asked, _header(scope, b"last-event-id")) as stream:
+            wire.close_after()
+            status = await self._serve(wire, asked, lambda asked: self._door.own(asked, stream.begin))
+            if status == 200:
+                await self._streaming.go_on(scope, receive, wire, stream)
+            return status
+
+    async def _serve(self, wire: UvicornWire, asked: Asked, prepare: Callable[[Asked], Awaitable[Answer]]) -> int:
         """Prepare, check, hand over. What changed meanwhile is started over once (protocol.md, GATEWAY read)."""
         for attempt in (1, 2):
-            answer = await self._door.prepare(asked)
+            answer = await prepare(asked)
             try:
                 return await self._hand_over(wire, asked, answer)
             except Changed as changed:
@@ -181,8 +181,9 @@ class HttpDoor:
             return found
 
         handed = await hand_over(
-            wire, answer.status, headers, answer.body, lambda: self._door.check(answer), self._lease
-        )
+            wire, answer.status, headers, answer.body, lambda: self._door.check(answer), self._lease, more=answer.more,
+            wrote=answer.wrote,
+        )  # fmt: skip
         if handed is not Handed.WHOLE:
             self._door.hold_back(answer, "cut-off" if handed is Handed.BROKEN else "nobody-there")
         return answer.status

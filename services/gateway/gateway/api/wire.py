@@ -21,6 +21,9 @@ CHUNK_BYTES = 16 * 1024
 HAND_OVER_SECONDS = 0.15
 """An answer that is not in the kernel after this long is broken off: that plus one heartbeat stays below the grace."""
 
+STREAM_BYTES = 8 * 1024
+"""What the kernel may hold of a stream."""
+
 _STATUS_LINE = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 
 Header = tuple[bytes, bytes]
@@ -62,7 +65,7 @@ class Handed(Enum):
 
 
 def head_of(status: int, headers: Sequence[Header], length: int | None, *, close: bool) -> bytes:
-    """The bytes of an HTTP/1.1 head. Header values come from us or were checked; `length` None for 304."""
+    """The bytes of an HTTP/1.1 head. Header values come from us or were checked. `length` None: none is told."""
     parts = [_STATUS_LINE[status]]
     for name, value in headers:
         parts += (name, b": ", value, b"\r\n")
@@ -79,21 +82,28 @@ async def hand_over(
     body: bytes,
     check: Callable[[], None],
     lease: Lease,
+    *,
+    more: bool = False,
+    wrote: Callable[[int], None] | None = None,
 ) -> Handed:
     """Write the answer in chunks. `check` runs in the same step as each write and raises Changed to forbid it.
 
     Changed from the first check goes to the caller (nothing has left). Later the connection is broken off. `headers` is
     called after the first check, in its step. What the kernel does not take at once holds back the lease report until
-    it has, or until the connection is broken off.
+    it has, or until the connection is broken off. more: it goes on with `hand_on`, and ends with the connection.
+    wrote: called after each write with how much of the body was given to the transport by then.
     """
     if wire.gone() or (not wire.empty() and not await wire.emptied(HAND_OVER_SECONDS)) or wire.gone():
         wire.abort()
         return Handed.NOTHING
     check()
-    data = head_of(status, headers(), None if status == 304 else len(body), close=not wire.keeps_alive())
+    length = None if more or status == 304 else len(body)
+    data = head_of(status, headers(), length, close=more or not wire.keeps_alive())
     at = CHUNK_BYTES - len(data) % CHUNK_BYTES
     wire.write(data + body[:at])
     while True:
+        if wrote is not None:
+            wrote(min(at, len(body)))
         if not wire.empty() and not await _departed(wire, lease):
             return Handed.BROKEN
         if at >= len(body):
@@ -106,8 +116,19 @@ async def hand_over(
         wire.write(body[at : at + CHUNK_BYTES])
         at += CHUNK_BYTES
         await asyncio.sleep(0)  # a long answer lets others have their turn
-    wire.finish()
+    if not more:
+        wire.finish()
     return Handed.WHOLE
+
+
+async def hand_on(wire: Wire, data: bytes, check: Callable[[], None], lease: Lease) -> Handed:
+    """One more chunk of a stream, by the rules of `hand_over`: Changed means that nothing of it has left."""
+    if wire.gone() or not wire.empty():
+        wire.abort()
+        return Handed.NOTHING
+    check()
+    wire.write(data)
+    return Handed.WHOLE if wire.empty() or await _departed(wire, lease) else Handed.BROKEN
 
 
 async def _departed(wire: Wire, lease: Lease) -> bool:
@@ -127,6 +148,8 @@ class UvicornWire:
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
         self._transport = cycle.transport
+        self.at_shutdown: Callable[[], None] | None = None
+        """Called when the server stops taking requests: a stream would otherwise keep it from ending."""
 
     def gone(self) -> bool:
         """The client left, or the connection is closing."""
@@ -170,6 +193,12 @@ class UvicornWire:
         _reset_on_close(self._transport)
         self._transport.abort()
 
+    def narrow(self) -> None:
+        """Let the kernel hold little: who reads slowly is then found out after some messages, not after thousands."""
+        found = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BYTES)
+
     def begun(self) -> bool:
         """Has the head of an answer left?"""
         return self._cycle.response_started
@@ -193,6 +222,8 @@ def _reset_on_close(transport: asyncio.Transport) -> None:
 class DoorProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with an unbuffered transport and the wire of each request in its scope."""
 
+    _wire: UvicornWire | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """High-water mark zero: what the kernel does not take at once pauses writing until it has."""
         super().connection_made(transport)
@@ -200,8 +231,14 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         scope: Any = cycle.scope
-        scope.setdefault("extensions", {})[EXTENSION] = UvicornWire(cycle)
+        self._wire = scope.setdefault("extensions", {})[EXTENSION] = UvicornWire(cycle)
         super()._start_asgi_task(cycle, app)
+
+    def shutdown(self) -> None:
+        """The server stops: what goes on by itself is told to end."""
+        super().shutdown()
+        if self._wire is not None and self._wire.at_shutdown is not None:
+            self._wire.at_shutdown()
 
 
 def wire_of(scope: Scope) -> UvicornWire:

@@ -13,6 +13,7 @@ from gateway.model.decide import Decision, Question
 from gateway.model.routing import Match, Route
 
 JSON = "application/json"
+EVENTS = "text/event-stream"
 PROBLEM = "application/problem+json"
 
 
@@ -58,7 +59,11 @@ class Part:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer that is ready but has not left. `leased`: it may only leave while the lease is held."""
+    """An answer that is ready but has not left.
+
+    `leased`: it may only leave while the lease is held. `more`: it is the beginning of a stream. `sent`: how much
+    of the body was given to the transport, in bytes.
+    """
 
     status: int
     body: bytes
@@ -66,6 +71,12 @@ class Answer:
     parts: Sequence[Part] = ()
     leased: bool = True
     purpose: str | None = None
+    more: bool = False
+    sent: int = 0
+
+    def wrote(self, sent: int) -> None:
+        """So much of it has left, at most."""
+        self.sent = sent
 
 
 def freshness_unknown() -> Problem:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from prometheus_client import Counter
 from chassis.permit import Action, Actor, Permit
 from chassis.problems import Problem, not_found
 from gateway.handlers.answers import (
+    EVENTS,
     JSON,
     Answer,
     Asked,
@@ -26,6 +28,7 @@ from gateway.handlers.owners import Asks, Owned, Owners, ready
 from gateway.handlers.records import Look, NotRecorded, Records, Refusals
 from gateway.model.decide import Admission, Decision, Question, Refusal, still_allows
 from gateway.model.facts import SYSTEM_CATEGORIES, Facts
+from gateway.model.feeds import About, covers
 from gateway.model.handles import Handles
 from gateway.model.lease import Lease
 from gateway.model.routing import Route
@@ -70,6 +73,49 @@ class Door:
             return await self._refuse(asked, question, decision)
         return ready(asked, *await self._recorded_and_asked(asked, question, decision))
 
+    async def own(self, asked: Asked, body: bytes) -> Answer:
+        """The beginning of a stream, which the gateway makes itself: decided and recorded like every other answer."""
+        self._require_lease()
+        question = self._question(asked, self._subject(asked))
+        decision = self._decided(question)
+        if isinstance(decision, Refusal):
+            return await self._refuse(asked, question, decision)
+        return await self._streamed(asked, question, decision, body)
+
+    async def pointing(self, asked: Asked, about: About, body: bytes) -> Answer | None:
+        """One message of a stream, decided and recorded; None when this reader may not know of it."""
+        self._require_lease()
+        question = replace(self._question(asked, about.subject), category=about.category)
+        decision = self._decided(question)
+        if isinstance(decision, Refusal) or not covers(decision, about):
+            return None
+        return await self._streamed(asked, question, decision, body)
+
+    async def _streamed(self, asked: Asked, question: Question, decision: Permit | Admission, body: bytes) -> Answer:
+        look = self._look(asked, question, decision)
+        try:
+            await self._durable(look)
+        except BaseException:
+            self._records.held_back(look, "not-recorded-in-time")  # it may land all the same
+            raise
+        purpose = decision.purpose if isinstance(decision, Permit) else None
+        return Answer(
+            200, body, {"content-type": EVENTS}, (Part(question, decision, look),), purpose=purpose, more=True
+        )
+
+    def may_know(self, asked: Asked, about: About) -> bool:
+        """May this reader know of it now? Not yet an answer: `pointing` decides again."""
+        question = replace(self._question(asked, about.subject), category=about.category)
+        return covers(self._decide(question, self._facts, self._now().timestamp()), about)
+
+    def check_standing(self, asked: Asked) -> None:
+        """May this stream be open? Changed when the lease or the reader's last grant is gone."""
+        if not self._lease.holds(self._lease_now()):
+            raise Changed("freshness-unknown")
+        question = self._question(asked, self._subject(asked))
+        if isinstance(self._decide(question, self._facts, self._now().timestamp()), Refusal):
+            raise Changed("no-longer-allowed")
+
     def check(self, answer: Answer) -> None:
         """The second check (protocol.md, GATEWAY read): now, the lease, the decisions. Changed when they do not hold.
 
@@ -87,9 +133,10 @@ class Door:
     def hold_back(self, answer: Answer, reason: str) -> None:
         """Say on the record that the looks of this answer got none, or not the whole of it."""
         _again.labels(reason).inc()
+        came = (answer.sent, len(answer.body)) if reason == "cut-off" else None
         for part in answer.parts:
             if part.look is not None and part.look.outcome == "answered":
-                self._records.held_back(part.look, reason)
+                self._records.held_back(part.look, reason, came)
 
     def use_within_ms(self, asked: Asked) -> int:
         """For how long after it was asked an answer may be used: the rest of the lease, counted from before."""

@@ -58,6 +58,8 @@ class Projection:
         self._health = health
         self._clock, self._wall = clock, wall
         self._woken = asyncio.Event()
+        self.on_change: Callable[[str, str], None] = _nobody
+        """Told topic and key of each record, in the step that applied it."""
         self._frozen = False
         health.watch("lease", self._lease_trouble)
 
@@ -110,6 +112,7 @@ class Projection:
             if key == CLOCK:
                 self._clock.move(timedelta(seconds=self.facts.directory[key].ahead))
         self.lease.applied(name, record.offset + 1)
+        self.on_change(topic, key)
 
     async def keep_lease(self, session: aiohttp.ClientSession) -> None:
         """Ask the leader for a lease twice a second and after every change applied; one question at a time."""
@@ -165,6 +168,11 @@ class Projection:
             self._frozen = True
             gc.collect()
             gc.freeze()
+
+
+def _nobody(topic: str, key: str) -> None:
+    """Nobody wants to know."""
+    del topic, key
 
 
 def _kind_and_version(record: "ConsumerRecord[bytes, bytes]") -> tuple[str, int | None]:

@@ -87,8 +87,8 @@ class Records(Protocol):
     async def send(self, look: Look) -> Awaitable[None]:
         """Hand the look to the bus; what comes back is awaited until it is durable. Both raise NotRecorded."""
 
-    def held_back(self, look: Look, reason: str) -> None:
-        """Say, without waiting, that a recorded look got no answer."""
+    def held_back(self, look: Look, reason: str, came: tuple[int, int] | None = None) -> None:
+        """Say, without waiting, that a recorded look got no answer, or at most `came`: so many bytes of so many."""
 
 
 class Producer(Protocol):
@@ -180,13 +180,14 @@ class KafkaRecords:
         self._failed_at = asyncio.get_running_loop().time()
         return NotRecorded()
 
-    def held_back(self, look: Look, reason: str) -> None:
+    def held_back(self, look: Look, reason: str, came: tuple[int, int] | None = None) -> None:
         """In the background; at most _WAITING_HELD_BACK wait, more are counted as lost (the look then counts)."""
         _held_back.labels(reason).inc()
         if len(self._background) >= _WAITING_HELD_BACK:
             _lost.inc()
             return
-        data = {"record": look.id, "reason": reason}
+        sent, of = came or (None, None)
+        data = {"record": look.id, "reason": reason, "sent": sent, "of": of}
         event = events.new_event("gateway", "access.held-back.v1", look.key(), data, self._now())
         task = asyncio.create_task(self._in_background(event))
         self._background.add(task)

@@ -27,10 +27,8 @@ class About:
 
     basis `either`: asked, or of the service that asked. category None: the log itself, or a question about consent. at:
     epoch seconds of what happened, for grants that do not reach back that far. grant: this very grant must be one of
-    those that allow it.
-    category None: the log itself, or a question about consent. at: epoch seconds of what happened, for grants that do
-    not reach back that far. grant: this very grant must be one of those that allow it. item, above: what it was about,
-    and item and category of what that stands under: either may be kept from the recipient.
+    those that allow it. item, above: what it was about, and item and category of what that stands under: either may be
+    kept from the recipient, unless the recipient is the one who did it (`by`).
     """
 
     subject: str
@@ -40,6 +38,7 @@ class About:
     grant: str | None = None
     item: str | None = None
     above: tuple[tuple[str, str], ...] = ()
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,11 @@ def _adds(actor: Actor, about: About, facts: Facts, now: float, decide: Decide) 
 def _allowed(action: Action, actor: Actor, about: About, facts: Facts, now: float, decide: Decide) -> bool:
     asked = action if about.basis == "grant" else "none"
     basis = _BASES.get(about.basis, about.basis)
-    decision = decide(Question(actor, about.subject, asked, about.category, basis), facts, now)
+    return covers(decide(Question(actor, about.subject, asked, about.category, basis), facts, now), about)
+
+
+def covers(decision: Decision, about: About) -> bool:
+    """Does this decision let its reader know of it?"""
     if isinstance(decision, Permit):
         if decision.kept is not None and about.category is not None and _is_kept(decision.kept, about, about.category):
             return False
@@ -186,8 +189,9 @@ def _allowed(action: Action, actor: Actor, about: About, facts: Facts, now: floa
 
 
 def _is_kept(kept: Kept, about: About, category: str) -> bool:
-    """Is it kept from the recipient? Whoever wrote it is not told of it anyway."""
-    return kept.hides(category, about.item) or any(kept.hides(above, item) for item, above in about.above)
+    """Is it kept from the recipient? What they did themselves is not."""
+    hidden = kept.hides(category, about.item) or any(kept.hides(above, item) for item, above in about.above)
+    return hidden and about.by != kept.own
 
 
 def _fits(category: str, grant: str, back: int | None, about: About) -> bool:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 NOBODY = "nobody"
 """The audience of a caller who is logged in but matched to nobody: no handle is ever made for it."""
 
-What = Literal["subject", "event"]
+What = Literal["subject", "event", "place"]
 
 _KEY_BYTES = 64
 _SEALED_BYTES = 32
@@ -46,7 +46,7 @@ class Handles:
     def to_handle(self, audience: str, subject: str, what: What = "subject") -> str:
         """43 characters of base64url, the same for the same id and audience. ValueError when `subject` is no UUID.
 
-        what: an event's id never gives the handle that the same 16 bytes would give as a subject.
+        what: an event's id never gives the handle that the same 16 bytes would give as a subject, nor does a place.
         """
         return _text(self._cipher(audience).encrypt(UUID(subject).bytes, [what.encode()]))
 

@@ -78,8 +78,12 @@ class Identity:
         if self._http is not None:
             await self._http.close()
 
-    async def identify(self, scope: Scope) -> Caller:
-        """Who makes this HTTP request.
+    async def still(self, scope: Scope) -> Caller:
+        """Who makes this request, whose answer goes on since a while: a stream alone does not keep a session alive."""
+        return await self.identify(scope, used=False)
+
+    async def identify(self, scope: Scope, *, used: bool = True) -> Caller:
+        """Who makes this HTTP request. used: see `Sessions.find`.
 
         Problem 401 or 403 with a stable type and `reason`; 503 when it cannot be found out now. A request with an
         Authorization header is that token's, whatever cookies came with it. A request that changes something under a
@@ -90,7 +94,7 @@ class Identity:
             return await self._bearers.caller(shown.bearer)
         if shown.session is None:
             raise not_logged_in()
-        row = await self._sessions.find(shown.session)
+        row = await self._sessions.find(shown.session, used=used)
         if scope["method"] not in SAFE_METHODS:
             self._not_forged(shown, shown.session)
         until = row.ends_at.timestamp()

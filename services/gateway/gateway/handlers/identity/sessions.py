@@ -76,8 +76,11 @@ class Sessions:
             self._remembered.pop(self.hashed("session", instead_of), None)
         return cookie
 
-    async def find(self, cookie: str) -> SessionRow:
-        """The living session of this cookie. Problem 401 `session-ended` without one."""
+    async def find(self, cookie: str, *, used: bool = True) -> SessionRow:
+        """The living session of this cookie. Problem 401 `session-ended` without one.
+
+        used: somebody does something with it now, so that it has not been idle.
+        """
         hashed = self.hashed("session", cookie)
         known = self._remembered.get(hashed)
         if known is None or self._ticks() >= known.until:
@@ -89,7 +92,7 @@ class Sessions:
         now = self._moment()
         if now >= known.row.ends_at or now >= known.row.seen_at + IDLE:
             raise ended()
-        if now >= known.row.seen_at + _SEEN_EVERY:
+        if used and now >= known.row.seen_at + _SEEN_EVERY:
             await self._see(hashed, now)
         return known.row
 
