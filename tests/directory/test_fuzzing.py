@@ -17,6 +17,7 @@ from tests import stack
 from tests.directory.conftest import FIRST_CODE, Gateway, read_document, settings_on
 
 OPERATIONS = [
+    ("GET", "/clock"), ("PUT", "/clock"),
     ("GET", "/services"), ("GET", "/services/{service}"), ("GET", "/guides/{district}"),
     ("GET", "/districts/{district}"), ("PUT", "/districts/{district}"),
     ("POST", "/invitations/redeem"), ("GET", "/staff/{staff}"),

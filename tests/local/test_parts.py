@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 def site(folder: Path) -> Site:
     ports = {name: any_port() for name in (
-        "postgres", "kafka", "kafka-agency", "openid", "zipkin", "mailbox", "police", "witness", *services.SERVICES,
-        *services.GATEWAYS, *(f"{one}-operations" for one in services.GATEWAYS),
+        "postgres", "kafka", "kafka-agency", "openid", "zipkin", "mailbox", "police", "witness", "register",
+        *services.SERVICES, *services.GATEWAYS, *(f"{one}-operations" for one in services.GATEWAYS),
     )}  # fmt: skip
     return Site(ROOT, folder, ports, Vault(folder / "secrets"))
 
