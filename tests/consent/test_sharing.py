@@ -8,6 +8,7 @@ import pytest
 from chassis.permit import Actor
 from tests.consent.callers import NURSE, POLICE, SCHOOL, Case, ahead, person, problem, somebody, staff
 from tests.consent.conftest import MakeCase
+from tests.consent.test_renewals import services
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SISTER, LEADER = staff(NURSE), staff(NURSE, role="leader")
@@ -47,6 +48,8 @@ async def test_at_sixteen_guardians_no_longer_see_health_unless_the_youth_agrees
     assert ("consent", "health") not in await seen(case, father)
     await case.desk.confirm()
     assert (await case.events())[-1] == "consent.granted.v1"
+    listed = await services(case, person(case.subject), "grants", "school", "health", "participants")
+    assert (listed["services"], listed["items"]) == (0, []), "a person who is let see is no service"
     assert (await share(case, case.subject, "health", person=mother)).json()["id"] == done.json()["id"]
     body = {"recipient": f"person:{mother}"}
     taken = await case.desk.ask("POST", f"{case.path}/withdrawals", person(case.subject), body, subject=case.subject)

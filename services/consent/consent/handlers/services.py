@@ -18,7 +18,7 @@ async def services_for(
     shown = await grants_for(conn, law, permit, actor, wishes, now)
     by_service: dict[str, list[Mapping[str, Any]]] = {}
     for item in shown["items"]:
-        if item["kind"] == "consent":
+        if item["kind"] == "consent" and item["recipient"].startswith("service:"):  # a person who is let see is none
             by_service.setdefault(item["recipient"], []).append(item)
     items = sorted((_taking_part(found) for found in by_service.values()), key=lambda item: item["name"])
     return {"items": items, "next": None, "services": shown["services"]}
