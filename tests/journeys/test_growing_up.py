@@ -179,7 +179,12 @@ class Life:
                    for party in self.reading.deciders(self.family, thing(cell), self.day))
         ]  # fmt: skip
         caller = self.at[who]
-        [found] = (await caller.get("/me/requests"))["items"]
+        for _ in range(100):  # a replica may hear of it a moment after the one that was asked before
+            items = (await caller.get("/me/requests"))["items"]
+            if items:
+                break
+            await asyncio.sleep(0.1)
+        [found] = items
         self.handles[who] = found["subject"]
         [shown] = [one for one in found["answer"]["items"] if one["id"] == asked.id]
         body = {
