@@ -19,7 +19,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    Uuid,
     func,
     text,
 )
@@ -28,6 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from chassis.idempotency import idempotency_table
 from chassis.inbox import inbox_table
 from chassis.outbox import outbox_table
+from consent.storage.columns import id_type, moment
 
 metadata = MetaData()
 outbox = outbox_table(metadata)
@@ -35,54 +35,46 @@ inbox = inbox_table(metadata)
 idempotency = idempotency_table(metadata)
 
 
-def _id() -> Uuid[str]:
-    return Uuid(as_uuid=False)
-
-
-def _time(name: str, *, null: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=null)
-
-
 person = Table(
     "person", metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", id_type(), primary_key=True),
     Column("names", LargeBinary, nullable=False),
     Column("birth_date", Date, nullable=False),
     Column("birth_source", String(80), nullable=False),
     Column("language", String(12), nullable=False),
-    _time("created_at"),
+    moment("created_at"),
 )  # fmt: skip
 """A subject or a guardian. `names` is sealed with the own key; the birth date is readable, for the law table."""
 
 person_number = Table(
     "person_number", metadata,
     Column("hash", LargeBinary(32), primary_key=True),
-    Column("person", _id(), ForeignKey("person.id"), nullable=False, index=True),
+    Column("person", id_type(), ForeignKey("person.id"), nullable=False, index=True),
     Column("number", LargeBinary, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("synthetic", Boolean, nullable=False),
     Column("source", String(80), nullable=False),
-    _time("since"),
-    _time("until", null=True),
+    moment("since"),
+    moment("until", null=True),
 )  # fmt: skip
 """Id history: every number a person has had. `hash` is keyed; `number` is sealed with the person's own key."""
 
 person_claim = Table(
     "person_claim", metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=True),
-    Column("person", _id(), ForeignKey("person.id"), nullable=False, index=True),
+    Column("person", id_type(), ForeignKey("person.id"), nullable=False, index=True),
     Column("source", String(80), nullable=False),
     Column("said", LargeBinary, nullable=False),
-    _time("at"),
+    moment("at"),
 )  # fmt: skip
 """What each asker said of somebody already known, sealed: it changes nothing, and can be looked into."""
 
 subject = Table(
     "subject", metadata,
-    Column("id", _id(), ForeignKey("person.id"), primary_key=True),
+    Column("id", id_type(), ForeignKey("person.id"), primary_key=True),
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("published_version", BigInteger, nullable=False, server_default="0"),
-    _time("created_at"),
+    moment("created_at"),
     Column("law_generation", BigInteger, nullable=False, server_default="0"),
     Column("due", BigInteger, index=True, server_default="0"),
     Column("as_of", Date),
@@ -93,30 +85,30 @@ law_generation: of `leader`, when the law was last applied to this subject. due:
 
 responsibility = Table(
     "responsibility", metadata,
-    Column("subject", _id(), ForeignKey("subject.id"), primary_key=True),
-    Column("guardian", _id(), ForeignKey("person.id"), primary_key=True, index=True),
+    Column("subject", id_type(), ForeignKey("subject.id"), primary_key=True),
+    Column("guardian", id_type(), ForeignKey("person.id"), primary_key=True, index=True),
     Column("kind", String(8), nullable=False),
     Column("source", String(80), nullable=False),
     Column("sight", Boolean, nullable=False),
-    _time("recorded_at"),
+    moment("recorded_at"),
 )  # fmt: skip
 """Parental responsibility. `sight`: does the guardian see by law (not when a later asker named them besides others)?"""
 
 law_fact = Table(
     "law_fact", metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=True),
-    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("subject", id_type(), ForeignKey("subject.id"), nullable=False, index=True),
     Column("kind", String(16), nullable=False),
     Column("value", String(16), nullable=False),
     Column("what", String(64)),
-    Column("people", ARRAY(_id()), nullable=False),
+    Column("people", ARRAY(id_type()), nullable=False),
     Column("begins", Date, nullable=False),
     Column("ends", Date),
     Column("reference", LargeBinary, nullable=False),
     Column("source", String(80), nullable=False),
     Column("recorded_by", String(64), nullable=False),
-    Column("change", _id(), nullable=False),
-    _time("recorded_at"),
+    Column("change", id_type(), nullable=False),
+    moment("recorded_at"),
     CheckConstraint("ends IS NULL OR ends > begins"),
     Index("law_fact_people", "people", postgresql_using="gin"),
 )  # fmt: skip
@@ -125,24 +117,24 @@ answers by a decision. reference: of the decision or register, sealed with the s
 
 request = Table(
     "request", metadata,
-    Column("id", _id(), primary_key=True),
-    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("id", id_type(), primary_key=True),
+    Column("subject", id_type(), ForeignKey("subject.id"), nullable=False, index=True),
     Column("asker", String(64), nullable=False),
     Column("asked_by", String(64), nullable=False),
     Column("level", SmallInteger, nullable=False),
     Column("purpose", String(64), nullable=False),
     Column("why", LargeBinary, nullable=False),
     Column("until", Date, nullable=False),
-    Column("change", _id(), nullable=False),
-    _time("created_at"),
-    _time("taken_back_at", null=True),
+    Column("change", id_type(), nullable=False),
+    moment("created_at"),
+    moment("taken_back_at", null=True),
     Column("taken_back_by", String(64)),
-    Column("renews", _id(), ForeignKey("request.id"), index=True),
+    Column("renews", id_type(), ForeignKey("request.id"), index=True),
 )  # fmt: skip
 
 request_cell = Table(
     "request_cell", metadata,
-    Column("request", _id(), ForeignKey("request.id"), primary_key=True),
+    Column("request", id_type(), ForeignKey("request.id"), primary_key=True),
     Column("service", String(64), primary_key=True),
     Column("category", String(64), primary_key=True),
     Column("action", String(16), primary_key=True),
@@ -153,15 +145,15 @@ request_cell = Table(
 
 request_guardian = Table(
     "request_guardian", metadata,
-    Column("request", _id(), ForeignKey("request.id"), primary_key=True),
-    Column("guardian", _id(), ForeignKey("person.id"), primary_key=True),
+    Column("request", id_type(), ForeignKey("request.id"), primary_key=True),
+    Column("guardian", id_type(), ForeignKey("person.id"), primary_key=True),
 )  # fmt: skip
 
 answer = Table(
     "answer", metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=True),
-    Column("request", _id(), nullable=False),
-    Column("person", _id(), ForeignKey("person.id"), nullable=False),
+    Column("request", id_type(), nullable=False),
+    Column("person", id_type(), ForeignKey("person.id"), nullable=False),
     Column("service", String(64), nullable=False),
     Column("category", String(64), nullable=False),
     Column("action", String(16), nullable=False),
@@ -171,8 +163,8 @@ answer = Table(
     Column("text_version", String(32)),
     Column("language", String(12)),
     Column("law_version", String(32), nullable=False),
-    _time("at"),
-    Column("given", _id(), ForeignKey("given_otherwise.id")),
+    moment("at"),
+    Column("given", id_type(), ForeignKey("given_otherwise.id")),
     ForeignKeyConstraint(
         ["request", "service", "category", "action"],
         ["request_cell.request", "request_cell.service", "request_cell.category", "request_cell.action"],
@@ -194,14 +186,14 @@ the words came, where that was not by the person's own log-in; `assurance` then 
 
 change = Table(
     "change", metadata,
-    Column("id", _id(), primary_key=True),
-    Column("subject", _id(), ForeignKey("subject.id"), nullable=False),
+    Column("id", id_type(), primary_key=True),
+    Column("subject", id_type(), ForeignKey("subject.id"), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("body", JSONB, nullable=False),
     Column("state", String(12), nullable=False, server_default="pending"),
-    _time("created_at"),
-    _time("confirmed_at", null=True),
+    moment("created_at"),
+    moment("confirmed_at", null=True),
     UniqueConstraint("subject", "version"),
     CheckConstraint("state IN ('pending', 'confirmed')"),
     Index("change_pending", "subject", "version", postgresql_where=text("state = 'pending'")),
@@ -210,9 +202,9 @@ change = Table(
 
 grants = Table(
     "grants", metadata,
-    Column("id", _id(), primary_key=True),
-    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
-    Column("request", _id(), ForeignKey("request.id")),
+    Column("id", id_type(), primary_key=True),
+    Column("subject", id_type(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("request", id_type(), ForeignKey("request.id")),
     Column("recipient", String(80), nullable=False),
     Column("categories", ARRAY(Text), nullable=False),
     Column("actions", ARRAY(Text), nullable=False),
@@ -225,8 +217,8 @@ grants = Table(
     Column("excluded", ARRAY(Text), nullable=False),
     Column("granted_by", JSONB, nullable=False),
     Column("law_version", String(32), nullable=False),
-    Column("began", _id(), ForeignKey("change.id"), nullable=False),
-    Column("ended", _id(), ForeignKey("change.id")),
+    Column("began", id_type(), ForeignKey("change.id"), nullable=False),
+    Column("ended", id_type(), ForeignKey("change.id")),
     Column("told", SmallInteger),
     Column("kind", String(12), nullable=False, server_default="consent"),
     CheckConstraint("kind IN ('consent', 'exception')", name="grants_kind"),
@@ -241,15 +233,15 @@ the subject alone lets a person see, or an exception for life and health."""
 narrowing = Table(
     "narrowing", metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=True),
-    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
-    Column("by", _id(), ForeignKey("person.id"), nullable=False),
+    Column("subject", id_type(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("by", id_type(), ForeignKey("person.id"), nullable=False),
     Column("service", String(64), nullable=False),
     Column("category", String(64)),
     Column("after", BigInteger, nullable=False),
     Column("staff", String(64)),
     Column("back", BigInteger),
     Column("until", BigInteger),
-    _time("at"),
+    moment("at"),
 )  # fmt: skip
 """Parts of a grant that were withdrawn: a member of staff, or what lies before `back` or after `until` (epoch seconds).
 after: the newest row of `answer` at that time."""
@@ -261,7 +253,7 @@ ledger = Table(
     Column("kind", String(12), nullable=False),
     Column("chain", String(32), nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("subject", _id()),
+    Column("subject", id_type()),
     Column("actor_kind", String(12)),
     Column("actor", String(64)),
     Column("categories", ARRAY(Text), nullable=False),
@@ -275,7 +267,7 @@ ledger = Table(
     CheckConstraint("(salt IS NULL) = (canonical IS NULL)", name="ledger_erased_whole"),
     Index("ledger_of_subject", "subject", text("sequence DESC"), postgresql_where=text("subject IS NOT NULL")),
     Index("ledger_about", "about", postgresql_where=text("about IS NOT NULL")),
-    _time("at", null=True),
+    moment("at", null=True),
     Column("services", ARRAY(Text)),
     Column("action", String(12)),
     Column("outcome", String(12)),
@@ -288,16 +280,16 @@ at, services, action, outcome: of a look, copied from its record to search by; w
 
 question = Table(
     "question", metadata,
-    Column("id", _id(), primary_key=True),
-    Column("subject", _id(), ForeignKey("subject.id"), nullable=False),
+    Column("id", id_type(), primary_key=True),
+    Column("subject", id_type(), ForeignKey("subject.id"), nullable=False),
     Column("look", String(64), nullable=False),
     Column("service", String(64), nullable=False),
-    Column("asked_by", _id(), ForeignKey("person.id"), nullable=False),
+    Column("asked_by", id_type(), ForeignKey("person.id"), nullable=False),
     Column("text", LargeBinary, nullable=False),
-    _time("asked_at"),
+    moment("asked_at"),
     Column("answer", LargeBinary),
     Column("answered_by", String(64)),
-    _time("answered_at", null=True),
+    moment("answered_at", null=True),
     UniqueConstraint("look", "asked_by"),
     Index("question_of_service", "service", text("asked_at DESC"), text("id DESC")),
 )  # fmt: skip
@@ -307,12 +299,12 @@ made = Table(
     "made", metadata,
     Column("event", String(64), primary_key=True),
     Column("record", String(64), nullable=False),
-    Column("subject", _id(), nullable=False),
-    Column("item", _id()),
+    Column("subject", id_type(), nullable=False),
+    Column("item", id_type()),
     Column("category", String(64)),
     Column("type", String(64), nullable=False),
     Column("number", BigInteger, nullable=False),
-    _time("at"),
+    moment("at"),
     Column("above", ARRAY(Text), nullable=False, server_default="{}"),
     Index("made_by", "subject", "record", "number"),
 )  # fmt: skip
@@ -335,7 +327,7 @@ ledger_waiting = Table(
     "ledger_waiting", metadata,
     Column("id", String(64), primary_key=True),
     Column("record", JSONB, nullable=False),
-    _time("at"),
+    moment("at"),
 )  # fmt: skip
 """Records of people's own acts that were taken while the ledger was stopped; they go before all that follow."""
 
@@ -352,7 +344,7 @@ ledger_checkpoint = Table(
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("note", Text, nullable=False),
-    _time("at"),
+    moment("at"),
 )  # fmt: skip
 """Every checkpoint that was signed; stored before anybody is shown it."""
 
@@ -360,7 +352,7 @@ ledger_cosignature = Table(
     "ledger_cosignature", metadata,
     Column("size", BigInteger, ForeignKey("ledger_checkpoint.size"), primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
-    _time("at"),
+    moment("at"),
 )  # fmt: skip
 """A checkpoint's note with the witness's line."""
 
@@ -381,7 +373,7 @@ leader = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("lease_max", Float, nullable=False),
     Column("address", Text, nullable=False),
-    _time("checked_at", null=True),
+    moment("checked_at", null=True),
     Column("law_version", String(32)),
     Column("law_generation", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("id = 1"),
@@ -392,8 +384,8 @@ the states come from, and how often that or the categories have become others.""
 keeping = Table(
     "keeping", metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=True),
-    Column("keeping", _id(), nullable=False, index=True),
-    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("keeping", id_type(), nullable=False, index=True),
+    Column("subject", id_type(), ForeignKey("subject.id"), nullable=False, index=True),
     Column("word", String(12), nullable=False),
     Column("category", String(64), nullable=False),
     Column("item", String(64)),
@@ -402,8 +394,8 @@ keeping = Table(
     Column("service", String(64)),
     Column("reason", String(64)),
     Column("reference", LargeBinary),
-    Column("change", _id(), ForeignKey("change.id")),
-    _time("at"),
+    Column("change", id_type(), ForeignKey("change.id")),
+    moment("at"),
     CheckConstraint("word IN ('asked', 'set', 'reason', 'turned-down', 'lifted')", name="keeping_word"),
 )  # fmt: skip
 """What is kept from those who see by law, step by step (model/own_say.py), only ever added to. reference: sealed with
@@ -411,19 +403,19 @@ the subject's key. change: the one that this step published; none where it chang
 
 exception = Table(
     "exception", metadata,
-    Column("id", _id(), primary_key=True),
-    Column("subject", _id(), ForeignKey("subject.id"), nullable=False, index=True),
+    Column("id", id_type(), primary_key=True),
+    Column("subject", id_type(), ForeignKey("subject.id"), nullable=False, index=True),
     Column("category", String(64), nullable=False),
     Column("told", String(12), nullable=False),
     Column("reason", String(64), nullable=False),
     Column("reference", LargeBinary, nullable=False),
     Column("by", String(64), nullable=False),
     Column("service", String(64), nullable=False),
-    Column("grants", ARRAY(_id()), nullable=False),
+    Column("grants", ARRAY(id_type()), nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("law_version", String(32), nullable=False),
-    Column("change", _id(), ForeignKey("change.id"), nullable=False),
-    _time("at"),
+    Column("change", id_type(), ForeignKey("change.id"), nullable=False),
+    moment("at"),
     Index("exception_of_service", "service", text("at DESC")),
 )  # fmt: skip
 """Exceptions for life and health: who showed what to whom, until when (epoch seconds), with the class of the reason and

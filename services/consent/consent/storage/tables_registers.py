@@ -6,34 +6,24 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Integer,
     String,
     Table,
-    Uuid,
 )
 
+from consent.storage.columns import id_type, moment
 from consent.storage.tables import metadata
-
-
-def _id() -> Uuid[str]:
-    return Uuid(as_uuid=False)
-
-
-def _time(name: str, *, null: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=null)
-
 
 person_standing = Table(
     "person_standing", metadata,
-    Column("person", _id(), ForeignKey("person.id"), primary_key=True),
+    Column("person", id_type(), ForeignKey("person.id"), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("protection", String(20), nullable=False, server_default="ugradert"),
     Column("died_on", Date),
     Column("closed", Boolean, nullable=False, server_default="false"),
-    Column("same_as", _id(), ForeignKey("person.id")),
-    _time("changed_at"),
+    Column("same_as", id_type(), ForeignKey("person.id")),
+    moment("changed_at"),
     CheckConstraint("same_as IS DISTINCT FROM person"),
 )  # fmt: skip
 """What a register has said of a person. version: of the document it comes from; an older one changes nothing. closed: a
@@ -53,7 +43,7 @@ register_event = Table(
     Column("place", BigInteger, nullable=False),
     Column("type", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
-    _time("at"),
+    moment("at"),
 )  # fmt: skip
 """Events that were handled, once each. outcome: `done`, `nothing` (it changed nothing here), `nobody` (of nobody who is
 known here) or `passed-over` (a type that is not heeded)."""
@@ -62,9 +52,9 @@ register_dead = Table(
     "register_dead", metadata,
     Column("place", BigInteger, primary_key=True, autoincrement=False),
     Column("reason", String(64), nullable=False),
-    _time("at"),
+    moment("at"),
     Column("again", Boolean, nullable=False, server_default="false"),
-    _time("settled_at", null=True),
+    moment("settled_at", null=True),
 )  # fmt: skip
 """Events that could not be handled: why, and where in the feed they stand, which keeps them; nothing of what they say.
 again: an operator wants it tried once more."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
@@ -89,7 +90,7 @@ class Streaming:
             if answer is None:
                 return Handed.WHOLE
             try:
-                handed = await hand_on(wire, answer.body, lambda: self._door.check(answer), self._lease)  # noqa: B023
+                handed = await hand_on(wire, answer.body, partial(self._door.check, answer), self._lease)
             except Changed as changed:
                 self._door.hold_back(answer, changed.reason)
                 if attempt == 2 or changed.reason == "freshness-unknown":
