@@ -81,17 +81,16 @@ async def _database(postgres: Postgres) -> AsyncIterator[AsyncEngine]:
 
 
 @asynccontextmanager
-async def _feed(engine: AsyncEngine, kafka: Kafka, topic: str, *, signing: bool) -> AsyncIterator[None]:
-    """Consent's own consumer of looks, and with `signing` its checkpoints."""
+async def _feed(engine: AsyncEngine, kafka: Kafka, topic: str) -> AsyncIterator[None]:
+    """Consent's own consumer of looks, and its checkpoints."""
 
     async def nothing() -> str | None:
         return None
 
     settings, health = _settings(engine, kafka), Health()
-    feed = LedgerFeed(settings, engine, NAMES, Delivery("consent"), health, topic=topic, group=topic)
-    tasks = [asyncio.create_task(feed.run())]
-    if signing:
-        tasks.append(asyncio.create_task(Checkpoints(engine, SIGNER, Clock(), health, nothing).run()))
+    signing = Checkpoints(engine, SIGNER, Clock(), health, nothing)
+    feed = LedgerFeed(settings, engine, NAMES, Delivery("consent"), health, signing.grown, topic=topic, group=topic)
+    tasks = [asyncio.create_task(feed.run()), asyncio.create_task(signing.run())]
     try:
         yield
     finally:
@@ -123,7 +122,7 @@ async def _taken_in(postgres: Postgres, kafka: Kafka) -> float:
         for start in range(0, TAKEN_IN, 5_000):
             await _publish(producer, topic, *(_event(subjects[n % SUBJECTS]) for n in range(start, start + 5_000)))
         await producer.stop()
-        async with _feed(engine, kafka, topic, signing=True):
+        async with _feed(engine, kafka, topic):
             first = 0, 0.0
             while True:
                 async with engine.connect() as conn:
@@ -161,7 +160,7 @@ async def _proved(postgres: Postgres, kafka: Kafka) -> float:
                 await asyncio.sleep(chance.uniform(0.0, 0.3))
                 await one()
 
-        async with _feed(engine, kafka, topic, signing=True):
+        async with _feed(engine, kafka, topic):
             await one()  # until the consumer is at work
             taken.clear()
             await asyncio.gather(*(several() for _ in range(AT_ONCE)))

@@ -54,7 +54,7 @@ async def send(bus: Bus, topic: str, *records: dict[str, Any], kind: str = "acce
 
 @asynccontextmanager
 async def running(bus: Bus, engine: Any, topic: str, group: str, health: Health) -> AsyncIterator[None]:
-    feed = LedgerFeed(bus.settings, engine, NAMES, Delivery("consent"), health, topic=topic, group=group)
+    feed = LedgerFeed(bus.settings, engine, NAMES, Delivery("consent"), health, lambda: None, topic=topic, group=group)
     task = asyncio.create_task(feed.run())
     try:
         yield

@@ -44,14 +44,9 @@ async def replica(bus: Bus, engine: AsyncEngine, topic: str, name: str, health: 
     async def read() -> str | None:
         return await checkpoints.newest_published(settings)
 
-    running = [
-        asyncio.create_task(work)
-        for work in (
-            LedgerFeed(settings, engine, NAMES, Delivery("consent"), health, topic=topic, group=topic).run(),
-            Checkpoints(engine, SIGNER, Clock(), health, read).run(),
-            Relay(settings, health).run(),
-        )
-    ]
+    signing = Checkpoints(engine, SIGNER, Clock(), health, read)
+    feed = LedgerFeed(settings, engine, NAMES, Delivery("consent"), health, signing.grown, topic=topic, group=topic)
+    running = [asyncio.create_task(work) for work in (feed.run(), signing.run(), Relay(settings, health).run())]
     try:
         yield
     finally:

@@ -22,7 +22,9 @@ from gateway.api.streams import Streaming
 from gateway.api.wire import DoorProtocol
 from gateway.handlers.door import Door
 from gateway.handlers.forward import Given, Inner
-from gateway.handlers.records import Look, NotRecorded, Refusals
+from gateway.handlers.gathering import NotRecorded
+from gateway.handlers.records import Look
+from gateway.handlers.refusals import Refusals
 from gateway.handlers.streams import Streams
 from gateway.model.decide import decide
 from gateway.model.facts import Facts

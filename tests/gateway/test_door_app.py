@@ -21,7 +21,8 @@ from chassis import problems
 from chassis.http import answer
 from chassis.permit import Signed, signed_request
 from gateway.app import Gateway, create_app
-from gateway.handlers.records import TOPIC, KafkaRecords, Look, NotRecorded
+from gateway.handlers.gathering import NotRecorded
+from gateway.handlers.records import TOPIC, KafkaRecords, Look
 from gateway.messages import AccessRecorded
 from gateway.model.handles import Handles, agency_audience
 from gateway.settings import Settings

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from chassis.permit import Actor
-from gateway.handlers.records import KafkaRecords, Look, NotRecorded, Refusals, fold_regularly
+from gateway.handlers.gathering import Batch, NotRecorded
+from gateway.handlers.records import KafkaRecords, Look
+from gateway.handlers.refusals import Refusals, fold_regularly
 from gateway.messages import AccessHeldBack, AccessRecorded
 from tests.gateway.door_parts import CHILD, OTHER, POLICE, ScriptedRecords, never_durable
+from tests.gateway.test_gathering import ScriptedBatch, ScriptedBatches
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -21,12 +24,12 @@ def look(subject: str | None = CHILD, actor: Actor = POLICE, name: str = "look-1
     return Look(name, NOW, subject, actor, "logbook.items", "read", (), (), "grant", None, "refused", "no-grant")
 
 
-class ScriptedProducer:
+class ScriptedProducer(ScriptedBatches):
     """A producer whose acknowledgements come when the test says so."""
 
     def __init__(self, *, stuck: bool = False) -> None:
+        super().__init__()
         self.sent: list[tuple[str, bytes, bytes, dict[str, bytes]]] = []
-        self.acknowledged = asyncio.Event()
         self.stuck = stuck
         self.stopped = False
 
@@ -38,10 +41,15 @@ class ScriptedProducer:
     async def send(
         self, topic: str, value: bytes, key: bytes, *, headers: Sequence[tuple[str, bytes]]
     ) -> Awaitable[Any]:
-        if self.stuck:
-            await asyncio.Event().wait()
         self.sent.append((topic, value, key, dict(headers)))
         return self.acknowledged.wait()
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Awaitable[Any]:
+        assert isinstance(batch, ScriptedBatch)
+        if self.stuck:
+            await asyncio.Event().wait()
+        self.sent += [(topic, value, key, dict(headers)) for key, value, headers in batch.records]
+        return await super().send_batch(batch, topic, partition=partition)
 
 
 async def records_with(producer: ScriptedProducer, seconds: float = 0.05) -> KafkaRecords:
@@ -54,8 +62,8 @@ async def test_a_look_is_durable_only_when_the_bus_says_so() -> None:
     producer = ScriptedProducer()
     records = await records_with(producer, seconds=5)
     waiting = asyncio.ensure_future(await records.send(look()))
-    assert len(producer.sent) == 1
     await asyncio.sleep(0.01)
+    assert len(producer.sent) == 1
     assert not waiting.done()
     producer.acknowledged.set()
     await waiting
@@ -79,6 +87,30 @@ async def test_trouble_ends_with_the_next_durable_look() -> None:
     producer.acknowledged.set()
     await (await records.send(look()))
     assert records.trouble() is None
+
+
+async def test_what_is_on_its_way_at_the_end_still_leaves() -> None:
+    producer = ScriptedProducer()
+    records = await records_with(producer, seconds=1)
+    durable = asyncio.ensure_future(await records.send(look()))
+    producer.acknowledged.set()
+    await records.close()
+    assert durable.done()
+    assert len(producer.sent) == 1
+    assert producer.stopped
+
+
+async def test_a_start_that_is_cancelled_leaves_no_connection_open() -> None:
+    class Slow(ScriptedProducer):
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    producer = Slow()
+    starting = asyncio.create_task(KafkaRecords(lambda: producer, lambda: NOW).open())
+    await asyncio.sleep(0.01)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    assert producer.stopped
 
 
 async def test_a_look_before_the_start_is_not_recorded() -> None:

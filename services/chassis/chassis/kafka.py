@@ -37,12 +37,14 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def make_producer(settings: Settings, *, linger_ms: int = 0, transactional_id: str | None = None) -> AIOKafkaProducer:
+def make_producer(
+    settings: Settings, *, linger_ms: int = 0, batch_bytes: int = 16_384, transactional_id: str | None = None
+) -> AIOKafkaProducer:
     """A producer that is not started. Put a deadline on every send: idempotence never gives a batch up by itself."""
     more = {} if transactional_id is None else {"transactional_id": transactional_id, "transaction_timeout_ms": 10_000}
     return AIOKafkaProducer(
         **client_options(settings), acks="all", enable_idempotence=True, linger_ms=linger_ms, request_timeout_ms=5_000,
-        metadata_max_age_ms=30_000, **more,
+        metadata_max_age_ms=30_000, max_batch_size=batch_bytes, **more,
     )  # fmt: skip
 
 

@@ -88,10 +88,13 @@ def create_app(
                 tasks.start("outbox", Relay(settings, health).run())
                 tasks.start("state topics", leading.read())
                 tasks.start("leader", leading.run())
-                tasks.start("ledger", subscribers.LedgerFeed(settings, engine, names, delivery, health).run())
+                signing = Checkpoints(engine, signer, business, health, partial(newest_published, settings))
+                feed = subscribers.LedgerFeed(settings, engine, names, delivery, health, signing.grown)
+                tasks.start("ledger", feed.run())
+                tasks.start("checkpoints", signing.run())
+                _let_witness(tasks, settings, engine, business)
                 tasks.start("directory", subscribers.DirectoryFeed(settings, engine, business, health).run())
                 tasks.start("consumer", _follow_logs(settings, provider, engine, business, health))
-                _sign(tasks, settings, engine, signer, business, health)
             yield
         finally:
             await tasks.stop()
@@ -141,10 +144,8 @@ async def _follow_logs(
     await consume(settings, delivery, lambda: subscribers.consent_broker(settings, provider, delivery, engine), health)
 
 
-def _sign(tasks: Tasks, settings: Settings, engine: AsyncEngine, signer: Signer, clock: Clock, health: Health) -> None:
-    """The ledger's checkpoints, and the witness if there is one."""
-    signing = Checkpoints(engine, signer, clock, health, partial(newest_published, settings))
-    tasks.start("checkpoints", signing.run())
+def _let_witness(tasks: Tasks, settings: Settings, engine: AsyncEngine, clock: Clock) -> None:
+    """The witness, if there is one."""
     if settings.witness_url is not None and settings.witness_key is not None:
         tasks.start("witness", Witness(engine, clock, settings.witness_url, settings.witness_key).run())
 

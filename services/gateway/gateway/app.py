@@ -32,7 +32,8 @@ from gateway.handlers.feeds import Feeds
 from gateway.handlers.forward import Services, destination
 from gateway.handlers.identity import Identity, people, refuse_unsafe, rules
 from gateway.handlers.projection import Projection
-from gateway.handlers.records import KafkaRecords, Records, Refusals, fold_regularly
+from gateway.handlers.records import BATCH_BYTES, KafkaRecords, Records
+from gateway.handlers.refusals import Refusals, fold_regularly
 from gateway.handlers.streams import Streams
 from gateway.messages import PUBLISHED
 from gateway.model.decide import decide as decide_by_the_rules
@@ -68,7 +69,7 @@ class Gateway(FastAPI):
 
 def kafka_records(settings: Settings, now: Callable[[], datetime]) -> Records:
     """Looks go to `gateway.access.v1`, acknowledged by every in-sync replica."""
-    return KafkaRecords(lambda: make_producer(settings), now)
+    return KafkaRecords(lambda: make_producer(settings, batch_bytes=BATCH_BYTES), now)
 
 
 def read_table(contracts: Path) -> Table:

@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 SALT_BYTES = 16
 LARGEST_INTEGER = 2**53 - 1
@@ -18,7 +19,7 @@ _PURPOSE = b"samlogg ledger pseudonyms"
 _DIGITS = 32
 _REMEMBERED = 10_000
 _NESTED = frozenset({dict, list, tuple})
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class NotCanonical(ValueError):
@@ -68,7 +69,7 @@ def canonical(value: Any) -> bytes:
     NotCanonical as `check`.
     """
     check(value)
-    return _encode(value).encode()
+    return _encode(value)
 
 
 def check(value: Any) -> None:

@@ -24,8 +24,10 @@ from gateway.handlers.answers import (
     problem_answer,
     record_unavailable,
 )
+from gateway.handlers.gathering import NotRecorded
 from gateway.handlers.owners import Asks, Owned, Owners, ready
-from gateway.handlers.records import Look, NotRecorded, Records, Refusals
+from gateway.handlers.records import Look, Records
+from gateway.handlers.refusals import Refusals
 from gateway.model.decide import Admission, Decision, Question, Refusal, still_allows
 from gateway.model.facts import SYSTEM_CATEGORIES, Facts
 from gateway.model.feeds import About, covers

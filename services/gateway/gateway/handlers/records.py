@@ -1,13 +1,12 @@
-"""Access records: durable on Kafka before anything is answered; refusals are limited per caller and then counted."""
+"""Access records: durable on Kafka before anything is answered."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
-from uuid import uuid4
 
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter
@@ -15,13 +14,11 @@ from prometheus_client import Counter
 from chassis import events, tracing
 from chassis.clock import rfc3339
 from chassis.permit import Actor
+from gateway.handlers.gathering import Batches, Gathering, NotRecorded, Record
 
 TOPIC = "gateway.access.v1"
 DEADLINE_SECONDS = 2.0
-REFUSALS_PER_WINDOW = 60
-WINDOW_SECONDS = 60.0
-FOLDED_SUBJECTS = 200
-"""Beyond this many subjects of one caller in one window the rest is counted under no subject."""
+BATCH_BYTES = 262_144
 TROUBLE_SECONDS = 10.0
 _WAITING_HELD_BACK = 10_000
 
@@ -29,10 +26,6 @@ _log = logging.getLogger(__name__)
 _records = Counter("samlogg_access_records", "Access records by outcome", ["outcome"])
 _held_back = Counter("samlogg_access_held_back", "Recorded looks that got no whole answer, by reason", ["reason"])
 _lost = Counter("samlogg_access_held_back_lost", "Held-back records that could not be published in time")
-
-
-class NotRecorded(Exception):
-    """The record is not known to be durable; it may still land. There is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +78,13 @@ class Records(Protocol):
         """Why nothing can be recorded now, or None."""
 
     async def send(self, look: Look) -> Awaitable[None]:
-        """Hand the look to the bus; what comes back is awaited until it is durable. Both raise NotRecorded."""
+        """On its way when this returns; what comes back is awaited until it is durable. Both raise NotRecorded."""
 
     def held_back(self, look: Look, reason: str, came: tuple[int, int] | None = None) -> None:
         """Say, without waiting, that a recorded look got no answer, or at most `came`: so many bytes of so many."""
 
 
-class Producer(Protocol):
+class Producer(Batches, Protocol):
     """The part of aiokafka's producer that is used here."""
 
     async def start(self) -> None:
@@ -107,7 +100,7 @@ class Producer(Protocol):
 
 
 class KafkaRecords:
-    """Records on `gateway.access.v1`. Every send has its own deadline: aiokafka itself never gives a batch up."""
+    """Records on `gateway.access.v1`. A look that is not durable `seconds` after it left counts as not recorded."""
 
     def __init__(
         self, make_producer: Callable[[], Producer], now: Callable[[], datetime], *, topic: str = TOPIC,
@@ -115,6 +108,7 @@ class KafkaRecords:
     ) -> None:  # fmt: skip
         self._make_producer = make_producer
         self._producer: Producer | None = None
+        self._looks: Gathering | None = None
         self._now = now
         self._topic = topic
         self._seconds = seconds
@@ -129,14 +123,19 @@ class KafkaRecords:
                 await producer.start()
             except (KafkaError, OSError) as error:
                 _log.warning("records wait for Kafka", extra={"error": type(error).__name__})
-                await producer.stop()
-                await asyncio.sleep(0.5)
             else:
                 self._producer = producer
+                self._looks = Gathering(producer, self._topic, self._seconds, self._landed, self._missed)
                 return
+            finally:
+                if self._producer is None:  # also where the start is cancelled: its connections would stay open
+                    await producer.stop()
+            await asyncio.sleep(0.5)
 
     async def close(self) -> None:
         """Wait for what is still on its way, but no longer than the deadline."""
+        if self._looks is not None:
+            await self._looks.close()
         if self._background:
             await asyncio.wait(self._background, timeout=self._seconds)
         if self._producer is not None:
@@ -151,34 +150,24 @@ class KafkaRecords:
         return "looks could not be recorded in time"
 
     async def send(self, look: Look) -> Awaitable[None]:
-        """With the producer when this returns; acknowledged by every in-sync replica when its result is awaited.
-
-        Both have the same deadline, counted from now.
-        """
-        until = asyncio.get_running_loop().time() + self._seconds
+        """On its way when this returns; acknowledged by every in-sync replica when its result is awaited."""
+        if self._looks is None:
+            raise NotRecorded
         event = events.Event(
             look.id, "access.recorded.v1", "/samlogg/gateway", look.key(), look.at, look.data(), None, tracing.current()
         )
-        try:
-            async with asyncio.timeout_at(until):
-                sent = await self._hand_to_producer(event)
-        except Exception as error:
-            raise self._failure() from error
-        return self._acknowledged(sent, until, look.outcome)
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._looks.add(Record(event.key.encode(), events.value(event), events.headers(event), look.outcome, durable))
+        return durable
 
-    async def _acknowledged(self, sent: Awaitable[Any], until: float, outcome: str) -> None:
-        try:
-            async with asyncio.timeout_at(until):
-                await sent
-        except Exception as error:
-            raise self._failure() from error
+    def _landed(self, found: Sequence[Record]) -> None:
         self._failed_at = None
-        _records.labels(outcome).inc()
+        for record in found:
+            _records.labels(record.outcome).inc()
 
-    def _failure(self) -> NotRecorded:
-        _records.labels("not-recorded").inc()
+    def _missed(self, found: Sequence[Record]) -> None:
         self._failed_at = asyncio.get_running_loop().time()
-        return NotRecorded()
+        _records.labels("not-recorded").inc(len(found))
 
     def held_back(self, look: Look, reason: str, came: tuple[int, int] | None = None) -> None:
         """In the background; at most _WAITING_HELD_BACK wait, more are counted as lost (the look then counts)."""
@@ -196,78 +185,14 @@ class KafkaRecords:
     async def _in_background(self, event: events.Event) -> None:
         try:
             async with asyncio.timeout(60):
-                await (await self._hand_to_producer(event))
+                await (await self._sent_by_itself(event))
         except Exception as error:  # noqa: BLE001  whatever the client raises, the look then counts
             _lost.inc()
             _log.warning("a held-back record could not be published", extra={"error": type(error).__name__})
 
-    async def _hand_to_producer(self, event: events.Event) -> Awaitable[Any]:
+    async def _sent_by_itself(self, event: events.Event) -> Awaitable[Any]:
         if self._producer is None:
             raise NotRecorded
         return await self._producer.send(
             self._topic, events.value(event), event.key.encode(), headers=events.headers(event)
         )
-
-
-class Refusals:
-    """How many refusals of one caller are recorded one by one; the rest is folded into one record per subject.
-
-    The limit is per caller and never per subject, so nobody can hide looks at a child behind somebody else's.
-    """
-
-    def __init__(self, limit: int = REFUSALS_PER_WINDOW, seconds: float = WINDOW_SECONDS) -> None:
-        self._limit = limit
-        self._seconds = seconds
-        self._windows: dict[tuple[str, str | None], _Window] = {}
-
-    def admit(self, look: Look, now: float) -> bool:
-        """True: record this refusal by itself. False: it was counted and comes with `due`. `now` in seconds."""
-        who = (look.actor.kind, look.actor.id or look.actor.login)
-        window = self._windows.get(who)
-        if window is None:
-            window = self._windows[who] = _Window(now + self._seconds, {})
-        window.seen += 1
-        if window.seen <= self._limit:
-            return True
-        subject = look.subject
-        if subject not in window.folded and len(window.folded) >= FOLDED_SUBJECTS:
-            subject = None
-        first = window.folded.get(subject)
-        window.folded[subject] = (
-            replace(look, id=str(uuid4()), subject=subject) if first is None else replace(first, count=first.count + 1)
-        )
-        return False
-
-    def due(self, now: float, *, everything: bool = False) -> list[Look]:
-        """The folded records of every window that has ended, with their counts."""
-        over = [who for who, window in self._windows.items() if everything or window.until <= now]
-        return [look for who in over for look in self._windows.pop(who).folded.values()]
-
-
-@dataclass(slots=True)
-class _Window:
-    until: float
-    folded: dict[str | None, Look]
-    seen: int = 0
-
-
-async def fold_regularly(refusals: Refusals, records: Records, now: Callable[[], float], every: float = 5.0) -> None:
-    """Publish folded refusals as their windows end, until cancelled; the last ones when it is."""
-    waiting: list[Look] = []
-    try:
-        while True:
-            await asyncio.sleep(every)
-            waiting = await _publish_all(waiting + refusals.due(now()), records)
-    finally:
-        await _publish_all(waiting + refusals.due(now(), everything=True), records)
-
-
-async def _publish_all(looks: Sequence[Look], records: Records) -> list[Look]:
-    """Those that could not be recorded yet; their ids stay, so that a double is told by it."""
-    left = []
-    for look in looks:
-        try:
-            await (await records.send(look))
-        except NotRecorded:
-            left.append(look)
-    return left
