@@ -17,7 +17,7 @@ from chassis.clock import rfc3339
 from chassis.storage import make_engine
 from consent import messages, subscribers
 from consent.app import create_app
-from consent.handlers import directory, leader, publishing
+from consent.handlers import changes, directory, leader, publishing
 from consent.subscribers import DirectoryFeed, LedgerFeed
 from tests.bus import Bus, open_bus
 from tests.consent.callers import NURSE, POLICE, Case, Desk, a_request, entries, person, settings_for, staff
@@ -25,6 +25,7 @@ from tests.consent.looking import look, looks
 from tests.stack import Kafka, Postgres
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+_DOORS = 2
 EVENTS = messages.PUBLISHED["consent.events.v1"]
 
 
@@ -52,7 +53,7 @@ async def service(kafka: Kafka, postgres: Postgres, monkeypatch: pytest.MonkeyPa
         access, state = topics["access"], topics["directory"]
         monkeypatch.setattr(subscribers, "LedgerFeed", partial(LedgerFeed, topic=access, group=access))
         monkeypatch.setattr(subscribers, "DirectoryFeed", partial(DirectoryFeed, topic=state))
-        app = create_app(settings_for(content, keys, confirmation_seconds=20.0, **kafka.settings))
+        app = create_app(settings_for(content, keys, confirmation_seconds=20.0, pool_size=_DOORS, **kafka.settings))
         engine = make_engine(content, pool_size=4)
         transport = httpx.ASGITransport(app)
         async with (
@@ -101,6 +102,32 @@ async def test_from_request_to_confirmed_withdrawal_with_the_leader_and_the_rela
     last = messages.ConsentState.model_validate_json(states[-1].value or b"")
     assert f"service:{POLICE}" not in {grant.recipient for grant in last.grants}
     assert f"service:{NURSE}" in {grant.recipient for grant in last.grants}
+
+
+async def test_requests_that_hold_every_connection_of_the_doors_keep_the_leader_neither_from_leading_nor_confirming(
+    service: Service,
+) -> None:
+    await ready(service)
+    waiting, other = [await Case(service, a_request(15)).made() for _ in range(2)]
+    epoch = await service.rows("SELECT epoch FROM leader")
+    async with service.engine.begin() as conn:
+        await changes.lock(conn, waiting.subject)
+        held = [asyncio.create_task(waiting.withdraw(waiting.subject, POLICE)) for _ in range(_DOORS)]
+        await asyncio.sleep(0.5)
+        change = changes.new_id()
+        async with service.engine.begin() as another:
+            await changes.lock(another, other.subject)
+            await changes.record(another, change, other.subject, "law-fact", {}, datetime.now(UTC))
+        for _ in range(60):
+            if await service.rows("SELECT 1 FROM change WHERE id = CAST(:c AS uuid) AND state = 'confirmed'", c=change):
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("the leader waits for a connection of the doors")
+        assert not any(one.done() for one in held), "nothing was held: the test shows nothing"
+        await asyncio.sleep(6.0)  # longer than anybody waits for a connection
+        assert await service.rows("SELECT epoch FROM leader") == epoch
+    await asyncio.gather(*held)
 
 
 async def test_without_kafka_requests_and_withdrawals_are_taken_and_stay_pending(postgres: Postgres) -> None:

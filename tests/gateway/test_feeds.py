@@ -23,7 +23,7 @@ from chassis.events import Event, decode, headers, new_event, value
 from chassis.health import Health
 from chassis.lifespan import Tasks
 from chassis.storage import make_engine, migrate
-from gateway.handlers.feeds import Feeds, feed_topic
+from gateway.handlers.feeds import Feeds, effects, feed_topic
 from gateway.handlers.feeds.effects import NOTICES
 from gateway.messages import CHANGES, CONSENT, CONSUMED, LOGBOOK
 from gateway.model.decide import decide
@@ -225,6 +225,18 @@ async def test_nothing_is_decided_without_a_lease_and_all_of_it_comes_when_there
     await until(lambda: not desk.health.reasons())
     assert await desk.rows("SELECT count(*) FROM inbox") == [(1,)]
     assert await desk.feed(POLICE, 1, within=1.0) == []
+
+
+async def test_after_a_long_wait_for_a_lease_the_feeds_go_on_within_two_seconds_of_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "_PATIENCE_SECONDS", 0.05)
+    desk.world.state(grant("service:patrol", "school"), subject=desk.subject)
+    desk.leased = False
+    await desk.entry("school")
+    await until(lambda: ", 8 tries" in desk.health.reasons().get("delivery", ""), 40.0)  # the next would wait for long
+    desk.leased = True
+    assert len(await desk.feed(POLICE, 1, within=2.0)) == 1
 
 
 async def test_after_a_withdrawal_nothing_is_pointed_to_but_the_end(desk: Desk) -> None:

@@ -19,9 +19,10 @@ _BACK = 45.0
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. `over` None: still going on."""
+    """One fault. `names`: what it is done to. `over` None: still going on."""
 
     kind: str
+    names: tuple[str, ...]
     began: float
     over: float | None = None
 
@@ -42,7 +43,7 @@ class Faults:
     @asynccontextmanager
     async def happening(self, kind: str, *names: str) -> AsyncIterator[None]:
         """From here until the end of the block."""
-        fault = Fault(kind, now())
+        fault = Fault(kind, names, now())
         self.done.append(fault)
         self.busy |= set(names)
         self.log(f"{kind} {' '.join(names)}")
@@ -129,6 +130,16 @@ def _leads(url: str) -> bool:
         return False
 
 
+def _waits_for(address: str) -> str:
+    try:
+        with urllib.request.urlopen(f"{address}/ready", timeout=5) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    except (OSError, ValueError) as error:
+        return f"no answer: {type(error).__name__}"
+
+
 def _role(name: str) -> str:
     return {"kafka": "broker", "postgres": "database"}.get(name, name.split("-")[0])
 
@@ -195,14 +206,14 @@ def kills_of(*names: str) -> Lane:
     return lane
 
 
-async def ready(faults: Faults, seconds: float = 60.0) -> list[str]:
-    """Everything up and ready again after the last fault; who is not."""
-    late = []
+async def ready(faults: Faults, seconds: float = 60.0) -> dict[str, str]:
+    """Everything up and ready again after the last fault; who is not, and what it says it waits for."""
+    late = {}
     for name, member in faults.fleet.members.items():
         if name == "provisioner":
             continue
         if not member.wanted:
             await asyncio.to_thread(faults.fleet.start, name, seconds)
         elif not await asyncio.to_thread(until, member.ready, seconds):
-            late.append(name)
+            late[name] = await asyncio.to_thread(_waits_for, member.address)
     return late

@@ -35,6 +35,8 @@ class Member:
     name: str
     command: Command
     ready: Callable[[], bool]
+    address: str = ""
+    """Where it says whether it is ready, and what it waits for."""
     child: Child | None = None
     wanted: bool = False
     ended_by_itself: list[str] = field(default_factory=list)
@@ -216,7 +218,7 @@ def _members(
 
     def member(name: str, command: Command, told: Mapping[str, str], ready: str) -> Member:
         made = replace(command, environment={**command.environment, **told}, log=here.log(name))
-        return Member(name, made, lambda: services.answers(f"{ready}/ready"))
+        return Member(name, made, lambda: services.answers(f"{ready}/ready"), ready)
 
     found = {"postgres": _postgres(here, usual["postgres"]), "kafka": _kafka(here, usual["kafka"], links)}
     found["provisioner"] = Member("provisioner", usual["provisioner"].make(), usual["provisioner"].ready)

@@ -1,6 +1,7 @@
 """One race from its start to its verdict."""
 
 import asyncio
+import json
 import random
 import shutil
 import time
@@ -13,7 +14,7 @@ from typing import Any
 from tests.races import judge, plans, stores, world
 from tests.races.broken import RULES
 from tests.races.clients import Clients, Journal
-from tests.races.faults import Faults, ready
+from tests.races.faults import Fault, Faults, ready
 from tests.races.fleet import CONSENTS, GATEWAYS, Fleet, Links, fleet
 from tests.races.judge import Epochs
 from tests.races.verdict import MUST_BE_NONE, verdict
@@ -162,6 +163,8 @@ async def run(asked: Asked, on: Track, tell: Tell) -> dict[str, Any]:
         for lane in lanes:
             lane.cancel()
         await asyncio.gather(watching, *lanes, return_exceptions=True)
+    if asked.logs is not None:
+        write_faults(asked.logs / "faults.json", faults.done)
     tell(f"judging; {time.monotonic() - started:.0f} s since the clients began")
     ended = {name: member.ended_by_itself for name, member in members.members.items() if member.ended_by_itself}
     asked_for = {"seed": asked.seed, "seconds": round(spent, 1), "broken": asked.broken, "plan": plan}
@@ -169,6 +172,17 @@ async def run(asked: Asked, on: Track, tell: Tell) -> dict[str, Any]:
         "first_found_after": found, "not_ready_again": late, "ended_by_themselves": ended,
         "settled_seconds": round(settled, 1),
     }  # fmt: skip
+
+
+def write_faults(file: Path, done: Sequence[Fault]) -> None:
+    """When each fault was, in Unix seconds: beside what the processes wrote at that time."""
+    offset = time.time() - now()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    told = [
+        {"kind": one.kind, "names": one.names, "began": one.began + offset, "over": one.over and one.over + offset}
+        for one in done
+    ]
+    file.write_text(json.dumps(told, indent=1))
 
 
 async def _until_over(

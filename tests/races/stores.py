@@ -16,6 +16,7 @@ from local_stack import kafka
 from local_stack.services import Site
 from tests.races.fleet import direct
 from tests.races.judge import Looks
+from tests.races.waiting import Kept
 from tests.races.wire import now
 
 ACCESS, STATE, TOLD, CHANGED = "gateway.access.v1", "consent.state.v1", "consent.events.v1", "logbook.events.v1"
@@ -42,6 +43,8 @@ class Stores:
     """Subjects whose last record on the state topic is not the database's version."""
     entries: dict[str, str]
     """Each entry's subject."""
+    kept: dict[str, Kept]
+    """When each withdrawal was written down, published and confirmed."""
     doubled_events: int
     gaps: int
     """Chains of the ledger whose numbers have a gap or a double."""
@@ -148,11 +151,19 @@ async def read(site: Site, traces: str) -> Stores:
         if trace.startswith(traces):
             of_trace[trace][value["id"]] = frozenset(value["grants"])
     newest: dict[str, int] = {}
+    published: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for record in await _records(site, STATE):
         key = (record.key or b"").decode()
-        newest[key] = max(newest.get(key, 0), int(_header(record, "ce_aggregateversion") or 0))
+        version = int(_header(record, "ce_aggregateversion") or 0)
+        newest[key] = max(newest.get(key, 0), version)
+        published[key].append((version, record.timestamp / 1_000))
     doubled = _doubled(await _records(site, TOLD)) + _doubled(await _records(site, CHANGED))
-    return await _databases(site, of_trace, looked, held, newest, doubled)
+    return await _databases(site, of_trace, looked, held, newest, published, doubled)
+
+
+def _first_with(published: Iterable[tuple[int, float]], version: int) -> float | None:
+    """When the first record that holds this version was written."""
+    return min((at for held, at in published if held >= version), default=None)
 
 
 def _doubled(records: Iterable[Raw]) -> int:
@@ -166,7 +177,7 @@ def _doubled(records: Iterable[Raw]) -> int:
 
 async def _databases(
     site: Site, of_trace: Mapping[str, Mapping[str, frozenset[str]]], looked: set[str], held: set[str],
-    newest: Mapping[str, int], doubled: int,
+    newest: Mapping[str, int], published: Mapping[str, list[tuple[int, float]]], doubled: int,
 ) -> Stores:  # fmt: skip
     consent = await asyncpg.connect(direct(site, "consent"))
     logbook = await asyncpg.connect(direct(site, "logbook"))
@@ -179,7 +190,10 @@ async def _databases(
         acts = await consent.fetch(
             "SELECT unnest(grants) FROM ledger WHERE position(convert_to('consent.withdraw', 'UTF8') IN canonical) > 0"
         )
-        withdrawals = await consent.fetch("SELECT id::text, subject::text, state FROM change WHERE kind = 'withdrawn'")
+        withdrawals = await consent.fetch(
+            "SELECT id::text, subject::text, state, version, extract(epoch FROM created_at)::float AS created,"
+            " extract(epoch FROM confirmed_at)::float AS confirmed FROM change WHERE kind = 'withdrawn'"
+        )
         ended = await consent.fetch(
             "SELECT grants.id::text, ended::text FROM grants JOIN change ON change.id = ended"
             " WHERE change.kind = 'withdrawn'"
@@ -200,5 +214,7 @@ async def _databases(
         {row[0]: (row[1], row[2] == "confirmed") for row in withdrawals}, {row[0]: row[1] for row in ended},
         frozenset(row[0] for row in acts), pending, dict(in_force),
         [subject for subject, version in versions if newest.get(subject, 0) != version],
-        {row[0]: row[1] for row in entries}, doubled, gaps, dict(counts),
+        {row[0]: row[1] for row in entries},
+        {row[0]: Kept(row[4], _first_with(published[row[1]], row[3]), row[5]) for row in withdrawals},
+        doubled, gaps, dict(counts),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """What is told of a race: how much was done, what went wrong meanwhile, and what the judge found."""
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -8,6 +9,8 @@ from tests.races.clients import WRITTEN, Clients, Journal
 from tests.races.faults import Fault
 from tests.races.judge import Epochs, Read
 from tests.races.stores import Stores
+from tests.races.waiting import percentiles, stages
+from tests.races.wire import now
 from tests.races.world import CATEGORIES, READERS
 
 MUST_BE_NONE = ("stale_answers", "lost", "doubled", "answers_without_record")
@@ -34,6 +37,7 @@ def verdict(
     withdrawn = [act for act in journal.acts if act.kind == "withdrawn"]
     under = [act for act in withdrawn if act.told is not None and _active(faults, act.told)]
     shown = [read for read in journal.reads if read.shown]
+    spent = stages(withdrawn, held.kept, time.time() - now())
     return {
         "operations": len(journal.reads) + len(journal.acts) + len(journal.written),
         "reads": len(journal.reads), "answers": len(journal.answered), "answers_with_content": len(shown),
@@ -47,7 +51,8 @@ def verdict(
         "faults_by_kind": dict(sorted(Counter(fault.kind for fault in faults).items())),
         "stale_by_body": len(by_body), "stale_by_store": len(by_store), "lost_by_kind": lost,
         "doubled_by_kind": doubled, "answers_said_held_back": _said_held_back(journal.answered, held),
-        "confirmation_ms": _percentiles([1000 * (act.told - act.sent) for act in withdrawn if act.told is not None]),
+        "confirmation_ms": percentiles([1000 * (act.told - act.sent) for act in withdrawn if act.told is not None]),
+        "confirmation_stages_ms": {name: percentiles(took) for name, took in spent.items()},
         "statuses": dict(sorted(journal.statuses.items())), "stores": held.counts,
         "odd": journal.odd[:5],
     }  # fmt: skip
@@ -113,13 +118,3 @@ def _said_held_back(answered: list[str], held: Stores) -> int:
     """Answers that a client has whole, and whose every record says that there was none."""
     found = (held.looks.of_trace.get(trace, {}).keys() for trace in answered)
     return sum(bool(records) and records <= held.looks.held_back for records in found)
-
-
-def _percentiles(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    if not ordered:
-        return {}
-    return {
-        name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)
-        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
-    }

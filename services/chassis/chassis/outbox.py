@@ -19,7 +19,7 @@ from chassis.kafka import make_producer
 from chassis.kafka import stop as stop_producer
 from chassis.lifespan import woken
 from chassis.settings import Settings
-from chassis.storage import raw_connection
+from chassis.storage import raw_connection, while_awake
 
 CHANNEL = "outbox"
 _LOCK = 7_264_002
@@ -107,7 +107,7 @@ class Relay:
                 await asyncio.sleep(0.5)
             producer = make_producer(self._settings, linger_ms=2)
             async with asyncio.timeout(_SEND_SECONDS):
-                await producer.start()
+                await while_awake(conn, producer.start())
             while True:
                 self._woken.clear()
                 moved = await self._move(conn, producer)
@@ -134,7 +134,7 @@ class Relay:
         _age.set(float(rows[0]["age"]) if rows else 0.0)
         if rows:
             async with asyncio.timeout(_SEND_SECONDS):
-                await _publish(producer, rows)
+                await while_awake(conn, _publish(producer, rows))
             await conn.execute("DELETE FROM outbox WHERE seq = ANY($1::bigint[])", [row["seq"] for row in rows])
             _relayed.inc(len(rows))
         return len(rows)

@@ -1,7 +1,9 @@
 """PostgreSQL: one engine per process, migrations at start, and sessions that cannot hang."""
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _MIGRATION_LOCK = 7_264_001
 _TRUSTED_SECONDS = 5.0
+_AWAKE_SECONDS = 0.5
 _TIMEOUTS = {
     "statement_timeout": "15000",
     "lock_timeout": "10000",
@@ -97,6 +100,23 @@ async def raw_connection(url: str, *, idle_timeout: str | None = None) -> "async
     plain = parts.set(drivername="postgresql").render_as_string(hide_password=False)
     server_settings = {} if idle_timeout is None else {"idle_session_timeout": idle_timeout}
     return await asyncpg.connect(plain, timeout=5, command_timeout=10, server_settings=server_settings)
+
+
+async def while_awake(conn: "asyncpg.Connection[asyncpg.Record]", work: Coroutine[Any, Any, Any]) -> None:
+    """Do `work` while keeping a lock's session awake: its silence would give the lock away, as that of a stopped
+    process must."""
+    task = asyncio.create_task(work)
+    try:
+        while True:
+            await conn.fetchval("SELECT 1")
+            done, _ = await asyncio.wait({task}, timeout=_AWAKE_SECONDS)
+            if done:
+                task.result()
+                return
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
 
 
 async def migrate(engine: AsyncEngine, folder: Path) -> None:

@@ -38,6 +38,9 @@ from consent.settings import Settings
 
 SERVICE = "consent"
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+_WORKING = 6
+"""Connections of what works in the background, and of nobody else: a hundred requests that wait for a confirmation
+must not keep the leader from confirming, nor from leading."""
 
 
 def create_app(
@@ -55,6 +58,7 @@ def create_app(
     )  # fmt: skip
     office_texts = consent_texts(settings.consent_texts, law.day_of(business.now()), drafts=settings.synthetic)
     engine = make_engine(url, pool_size=settings.pool_size)
+    working = make_engine(url, pool_size=_WORKING)
     keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=4)
     keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
     secret = settings.hash_key.get_secret_value()
@@ -63,8 +67,8 @@ def create_app(
     expected = ["outbox", "leader", subscribers.LEDGER, subscribers.DIRECTORY, CONSUMER, CHECKPOINTS] if bus else []
     health = Health(*expected)
     provider = tracing.setup(SERVICE, settings.replica)
-    leading = Leader(engine, settings, law, business, health)
-    confirmations = Confirmations(engine, url)
+    leading = Leader(working, settings, law, business, health)
+    confirmations = Confirmations(working, url)
     follower = _follower(settings, engine, office, business)
 
     @asynccontextmanager
@@ -81,24 +85,25 @@ def create_app(
             tasks.start("confirmations", confirmations.run())
             tasks.start(
                 "housekeeping",
-                housekeeping.forget(engine, wall_now, keys=storage.idempotency, handled=storage.inbox),
+                housekeeping.forget(working, wall_now, keys=storage.idempotency, handled=storage.inbox),
             )
             if bus:
                 delivery = Delivery(SERVICE, now=business.now)
                 tasks.start("outbox", Relay(settings, health).run())
                 tasks.start("state topics", leading.read())
                 tasks.start("leader", leading.run())
-                signing = Checkpoints(engine, signer, business, health, partial(newest_published, settings))
-                feed = subscribers.LedgerFeed(settings, engine, names, delivery, health, signing.grown)
+                signing = Checkpoints(working, signer, business, health, partial(newest_published, settings))
+                feed = subscribers.LedgerFeed(settings, working, names, delivery, health, signing.grown)
                 tasks.start("ledger", feed.run())
                 tasks.start("checkpoints", signing.run())
-                _let_witness(tasks, settings, engine, business)
-                tasks.start("directory", subscribers.DirectoryFeed(settings, engine, business, health).run())
-                tasks.start("consumer", _follow_logs(settings, provider, engine, business, health))
+                _let_witness(tasks, settings, working, business)
+                tasks.start("directory", subscribers.DirectoryFeed(settings, working, business, health).run())
+                tasks.start("consumer", _follow_logs(settings, provider, working, business, health))
             yield
         finally:
             await tasks.stop()
             await engine.dispose()
+            await working.dispose()
             await keys_engine.dispose()
 
     app = make_app("Samlogg consent", provider, health, lifespan)

@@ -10,7 +10,7 @@ from faststream.kafka.subscriber.usecase import DefaultSubscriber
 from opentelemetry.sdk.trace import TracerProvider
 
 from chassis.consuming import consume, event_of, of_type
-from chassis.delivery import Delivery
+from chassis.delivery import Delivery, Limits
 from chassis.health import Health
 from chassis.kafka import make_broker, make_router, subscription
 from chassis.outbox import Relay
@@ -30,13 +30,15 @@ from gateway.messages import (
 )
 
 GROUP = "gateway"
+_LONGEST_WAIT = 1.0
+"""Seconds. What waits here waits for a lease: when it is back the feeds go on within two seconds, as reads do."""
 
 
 def feed_work(
     settings: Settings, provider: TracerProvider, health: Health, feeds: Feeds, now: Callable[[], datetime]
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     """Name and work of every background task of the feeds: the relay, the consumer and the house."""
-    delivery = Delivery(GROUP, now=now)
+    delivery = Delivery(GROUP, Limits(longest_wait=_LONGEST_WAIT), now=now)
 
     def broker() -> KafkaBroker:
         made = make_broker(settings, provider, [delivery])

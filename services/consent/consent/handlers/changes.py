@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from chassis import tracing
 from chassis.clock import rfc3339
 from chassis.events import Event
+from chassis.lifespan import woken
 from chassis.outbox import announce
 from chassis.storage import raw_connection
 from consent import messages, storage
@@ -29,7 +29,6 @@ _EVENT_IDS = UUID("0d1c7a76-3f36-5a1e-8a3c-7f0b5c0f9d02")
 _REASONS: Mapping[str, Literal["law", "date"]] = {"law": "law", "law-fact": "law", "day": "date"}
 _POLL_SECONDS = 0.25
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_log = logging.getLogger(__name__)
 
 
 async def lock(conn: AsyncConnection, subject: str) -> SubjectRow:
@@ -136,6 +135,7 @@ class Confirmations:
         self._engine = engine
         self._url = url
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._came = asyncio.Event()
 
     async def run(self) -> None:
         """Listen for ever. Without the connection, waiting goes on by asking alone."""
@@ -149,9 +149,14 @@ class Confirmations:
             asking.cancel()
 
     async def _ask(self) -> None:
-        """Now and then, one question for all who wait: each of them asking would be most of what the database does."""
+        """When somebody comes, and now and then: one question for all who wait.
+
+        Each of them asking would be most of what the database does, and where many wait there would be no connection
+        left for what they wait for.
+        """
         while True:
-            await asyncio.sleep(_POLL_SECONDS)
+            await woken(self._came, _POLL_SECONDS)
+            self._came.clear()
             with contextlib.suppress(*_AWAY, SQLAlchemyError):
                 for change in await self._confirmed(list(self._waiting)):
                     self._wake(change)
@@ -173,25 +178,18 @@ class Confirmations:
         for event in self._waiting.get(change, ()):
             event.set()
 
-    async def wait(self, change: str, seconds: float) -> bool:
-        """Is the change confirmed, within this time? False as well when the database cannot say."""
+    async def wait(self, change: str, seconds: float) -> None:
+        """Until the change is confirmed, but no longer than this. What is told then is what the database says."""
         told = asyncio.Event()
         self._waiting.setdefault(change, set()).add(told)
+        self._came.set()
         try:
-            if not await self._confirmed([change]):
-                async with asyncio.timeout(seconds):
-                    await told.wait()
-        except TimeoutError:
-            return False
-        except (OSError, SQLAlchemyError) as error:
-            _log.warning("cannot ask for a confirmation", extra={"error": type(error).__name__})
-            return False
+            await woken(told, seconds)
         finally:
             waiting = self._waiting[change]
             waiting.discard(told)
             if not waiting:
                 del self._waiting[change]
-        return True
 
     async def _confirmed(self, changes: Sequence[str]) -> list[str]:
         """Those of them that are confirmed."""

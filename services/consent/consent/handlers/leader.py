@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -23,7 +23,7 @@ from chassis.kafka import from_beginning, make_consumer, make_producer, partitio
 from chassis.kafka import stop as stop_producer
 from chassis.lifespan import woken
 from chassis.outbox import announce
-from chassis.storage import raw_connection
+from chassis.storage import raw_connection, while_awake
 from consent import storage
 from consent.handlers import applying, changes, days
 from consent.handlers.publishing import DEADLINE, SUBJECTS, Publishing, TopicIsNewer
@@ -129,7 +129,7 @@ class Leader:
             opened.callback(self._step_down)
             while not (self._partitions and await conn.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK)):
                 self._standing_by()
-                await _while_awake(conn, asyncio.sleep(0.25))
+                await while_awake(conn, asyncio.sleep(0.25))
             await listening.add_listener("consent_changed", lambda *_: self._changed.set())
             producer = make_producer(self._settings, transactional_id="consent-state")
             opened.push_async_callback(stop_producer, producer)
@@ -170,14 +170,14 @@ class Leader:
         publishing = self._publishing = Publishing(self._engine, self._law, self._clock, self._topics, producer)
         # Starting fences whoever led before: only then is the database read.
         async with asyncio.timeout(DEADLINE):
-            await _while_awake(conn, producer.start())
+            await while_awake(conn, producer.start())
         self._horizon = horizon
-        await _while_awake(conn, self._write_barriers(producer, horizon))
+        await while_awake(conn, self._write_barriers(producer, horizon))
         while not horizon.ready():
             self._moved.clear()
-            await _while_awake(conn, woken(self._moved, _TICK))
-        await _while_awake(conn, self._adopt_law(horizon))
-        await _while_awake(conn, publishing.again())
+            await while_awake(conn, woken(self._moved, _TICK))
+        await while_awake(conn, self._adopt_law(horizon))
+        await while_awake(conn, publishing.again())
         return horizon, publishing
 
     async def _adopt_law(self, horizon: Horizon) -> None:
@@ -316,22 +316,6 @@ class Leader:
             "positions": dict(self._topics.ends),
             "unconfirmed": len(self._publishing.pending) if self._publishing else 0,
         }
-
-
-async def _while_awake(conn: "asyncpg.Connection[asyncpg.Record]", work: Coroutine[Any, Any, Any]) -> None:
-    """Do `work` while keeping the lock's session awake: silence for two seconds would give the lock away."""
-    task = asyncio.create_task(work)
-    try:
-        while True:
-            await conn.fetchval("SELECT 1")
-            done, _ = await asyncio.wait({task}, timeout=_TICK)
-            if done:
-                task.result()
-                return
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task
 
 
 async def _still_ours(conn: AsyncConnection, epoch: int) -> None:
