@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from chassis import consuming
@@ -33,3 +34,25 @@ async def test_a_kafka_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatc
     assert not watch.done()
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
+
+
+async def test_a_consumer_that_has_stopped_fetching_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dead:
+        error_future = asyncio.get_running_loop().create_future()
+
+    class Consumer:
+        _fetcher = Dead
+
+    async def at_its_end(_: KafkaBroker) -> dict[Any, int]:
+        return {}
+
+    monkeypatch.setattr(consuming, "_behind", at_its_end)
+    monkeypatch.setattr(consuming, "_consumers", lambda _: [Consumer])
+    monkeypatch.setattr(Consumer, "assignment", lambda: {1}, raising=False)
+    health = Health(consuming.PART)
+    watch = asyncio.create_task(consuming.watch_progress(KafkaBroker(), health, every=0.01))
+    await asyncio.sleep(0.1)
+    assert not watch.done() and not health.reasons()
+    Dead.error_future.set_result(None)
+    with pytest.raises(KafkaError, match="stopped fetching"):
+        await asyncio.wait_for(watch, 5)

@@ -179,7 +179,7 @@ class Clients:
             except Gone:
                 self.journal.statuses[f"{method} unanswered"] += 1
             else:
-                self.journal.statuses[f"{method} {reply.status}"] += 1
+                self.journal.statuses[f"{method} {path.split('/')[3]} {reply.status}{_problem(reply)}"] += 1
                 if reply.status in (200, 201, 202) and "withdrawals" not in path:
                     self.journal.answered.append(trace)
                 if reply.status < 500 and reply.status != 401:
@@ -350,6 +350,11 @@ class Clients:
                     break
         line.close()
         return found
+
+
+def _problem(reply: Reply) -> str:
+    """What it was that could not be answered."""
+    return f" {json.loads(reply.body)['type'].rpartition(':')[2]}" if reply.status == 503 and reply.body else ""
 
 
 async def _read_all() -> None:

@@ -1,7 +1,8 @@
-"""What the time from a withdrawal to its confirmation was made of, by the clients' clock and the stores' dates. Pure."""
+"""What the time from a withdrawal to its confirmation was made of: clients' clock and stores' dates. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.races.judge import Act
 
@@ -28,7 +29,7 @@ def stages(acts: Iterable[Act], kept: Mapping[str, Kept], offset: float) -> dict
         if act.told is None or known is None or known.published is None or known.confirmed is None:
             continue
         moments = [act.sent + offset, known.created, known.published, known.confirmed, act.told + offset]
-        for name, (one, other) in zip(found, zip(moments, moments[1:], strict=False), strict=True):
+        for name, (one, other) in zip(found, pairwise(moments), strict=True):
             found[name].append(1_000 * (other - one))
     return found
 

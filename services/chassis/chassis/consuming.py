@@ -14,7 +14,7 @@ from prometheus_client import Gauge
 from chassis.delivery import Delivery
 from chassis.events import Event, decode
 from chassis.health import Health
-from chassis.kafka import make_producer
+from chassis.kafka import make_producer, require_fetching
 from chassis.settings import Settings
 
 PART = "consumer"
@@ -96,7 +96,7 @@ async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 
 
     every, patience: seconds between two looks, and without movement before it counts as trouble.
     TimeoutError when a position cannot be had for so long: a first reset that failed is never tried again by the client
-    (DECISIONS.md 7), so the consumer must be made anew.
+    (DECISIONS.md 7), so the consumer must be made anew. KafkaError when it has stopped fetching: the same.
     """
     loop = asyncio.get_running_loop()
     blind_since: float | None = None
@@ -104,6 +104,8 @@ async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 
     assigned = False
     task = asyncio.current_task()
     while task is None or not task.cancelling():  # the client may take a cancellation for its own and go on
+        for consumer in _consumers(broker):
+            require_fetching(consumer)
         try:
             async with asyncio.timeout(max(every, 5.0)):
                 behind = await _behind(broker)

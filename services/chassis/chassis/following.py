@@ -12,7 +12,7 @@ from aiokafka.structs import ConsumerRecord
 from chassis.clock import Clock
 from chassis.events import BadEvent, decode
 from chassis.health import Health
-from chassis.kafka import from_beginning, make_consumer, partitions_of
+from chassis.kafka import from_beginning, make_consumer, partitions_of, take_many
 from chassis.settings import Settings
 
 CLOCK = b"clock:business"
@@ -50,7 +50,7 @@ async def _follow(
     await from_beginning(consumer, partitions)
     ends = await consumer.end_offsets(partitions)
     while True:
-        batch = await consumer.getmany(timeout_ms=200)
+        batch = await take_many(consumer, timeout_ms=200)
         for record in (record for records in batch.values() for record in records):
             take(record)
         if ends and all([await consumer.position(tp) >= end for tp, end in ends.items()]):

@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaRouter
 from faststream.kafka.opentelemetry import KafkaTelemetryMiddleware
@@ -17,9 +18,11 @@ from faststream.security import SASLScram512
 from opentelemetry.sdk.trace import TracerProvider
 from pydantic import BaseModel
 
+from chassis import closed_connections
 from chassis.settings import Settings
 
 _log = logging.getLogger(__name__)
+closed_connections.mend()
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -129,6 +132,25 @@ async def _described(settings: Settings, topics: Sequence[str]) -> list[dict[str
         return found
     finally:
         await admin.close()
+
+
+async def take_many(
+    consumer: AIOKafkaConsumer, *, timeout_ms: int, max_records: int | None = None
+) -> "dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]":
+    """The next records, as `getmany` gives them. KafkaError when the consumer has stopped fetching."""
+    found: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = await consumer.getmany(
+        timeout_ms=timeout_ms, max_records=max_records
+    )
+    if not found:
+        require_fetching(consumer)
+    return found
+
+
+def require_fetching(consumer: AIOKafkaConsumer) -> None:
+    """KafkaError when the consumer's own fetching has ended: it would look idle for ever and say nothing."""
+    fetcher = consumer._fetcher  # noqa: SLF001  nothing public tells
+    if fetcher is not None and fetcher.error_future.done():
+        raise KafkaError("the consumer has stopped fetching")
 
 
 async def from_beginning(consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:

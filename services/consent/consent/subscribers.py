@@ -34,6 +34,7 @@ from chassis.kafka import (
     make_router,
     partitions_of,
     subscription,
+    take_many,
 )
 from chassis.settings import Settings
 from consent import messages
@@ -129,7 +130,7 @@ class LedgerFeed:
                 self._delivery.attach(producer)
                 await consumer.start()
             while True:
-                batch = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+                batch = await take_many(consumer, timeout_ms=_POLL_MS, max_records=_BATCH)
                 if batch:
                     await self.take(consumer, batch)
                 if await pulse.beats(consumer):
@@ -226,7 +227,8 @@ class _Pulse:
         self._at: dict[TopicPartition, int] = {}
 
     async def beats(self, consumer: AIOKafkaConsumer) -> bool:
-        """True once the consumer is at its ends or has moved within fifteen seconds. Raises what the broker causes."""
+        """True once it has partitions. PartFailure when for fifteen seconds it was neither at their ends nor moved;
+        raises what the broker causes."""
         now = asyncio.get_running_loop().time()
         assigned = list(consumer.assignment())
         if not assigned:
@@ -237,9 +239,14 @@ class _Pulse:
         if now - self._asked >= _ASK_EVERY:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 ends = await consumer.end_offsets(assigned)
-            self.behind = sum(max(0, ends[tp] - at[tp]) for tp in assigned)
+            held = consumer.paused()  # delivery says what those wait for
+            self.behind = sum(max(0, ends[tp] - at[tp]) for tp in assigned if tp not in held)
             self._asked = now
-        return self.behind == 0 or now - self._moved < _PATIENCE
+            if not self.behind:
+                self._moved = now
+        if self.behind and now - self._moved >= _PATIENCE:
+            raise PartFailure("no progress")
+        return True
 
 
 class DirectoryFeed:
@@ -263,7 +270,7 @@ class DirectoryFeed:
             await from_beginning(consumer, partitions)
             pulse, caught_up = _Pulse(), False
             while True:
-                batch = await consumer.getmany(timeout_ms=_POLL_MS)
+                batch = await take_many(consumer, timeout_ms=_POLL_MS)
                 entries = [entry for records in batch.values() for record in records if (entry := to_entry(record))]
                 if entries:
                     async with self._engine.begin() as conn:

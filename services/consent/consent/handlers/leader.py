@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from chassis import events
 from chassis.clock import Clock, lease_now
 from chassis.health import Health
-from chassis.kafka import from_beginning, make_consumer, make_producer, partitions_of
+from chassis.kafka import from_beginning, make_consumer, make_producer, partitions_of, take_many
 from chassis.kafka import stop as stop_producer
 from chassis.lifespan import woken
 from chassis.outbox import announce
@@ -81,7 +81,7 @@ class Leader:
         try:
             await from_beginning(consumer, self._partitions)
             while True:
-                for records in (await consumer.getmany(timeout_ms=1_000)).values():
+                for records in (await take_many(consumer, timeout_ms=1_000)).values():
                     for number, record in enumerate(records):
                         self._learn(record)
                         if number % 500 == 499:
@@ -173,9 +173,10 @@ class Leader:
             await while_awake(conn, producer.start())
         self._horizon = horizon
         await while_awake(conn, self._write_barriers(producer, horizon))
-        while not horizon.ready():
-            self._moved.clear()
-            await while_awake(conn, woken(self._moved, _TICK))
+        async with asyncio.timeout(DEADLINE):  # whoever does not read what it writes must leave the lead to another
+            while not horizon.ready():
+                self._moved.clear()
+                await while_awake(conn, woken(self._moved, _TICK))
         await while_awake(conn, self._adopt_law(horizon))
         await while_awake(conn, publishing.again())
         return horizon, publishing

@@ -11,7 +11,7 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from chassis import events
-from chassis.kafka import make_consumer, partitions_of
+from chassis.kafka import make_consumer, partitions_of, take_many
 from chassis.settings import Settings
 from gateway.handlers.streams import Streams
 from gateway.messages import CHANGES, LOGBOOK, LogChanged
@@ -45,10 +45,10 @@ class Changes:
             for one in partitions:
                 consumer.seek(one, begins[one])
             while any([await consumer.position(one) < ends[one] for one in partitions]):
-                await self._take(await consumer.getmany(timeout_ms=1_000))
+                await self._take(await take_many(consumer, timeout_ms=1_000))
             self._streams.caught_up()
             while True:
-                await self._take(await consumer.getmany(timeout_ms=1_000))
+                await self._take(await take_many(consumer, timeout_ms=1_000))
         finally:
             await consumer.stop()
 

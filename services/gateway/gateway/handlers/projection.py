@@ -20,7 +20,7 @@ from chassis import permit
 from chassis.clock import Clock, lease_now
 from chassis.events import BadEvent, text_headers
 from chassis.health import Health
-from chassis.kafka import from_beginning, make_consumer, partitions_of
+from chassis.kafka import from_beginning, make_consumer, partitions_of, take_many
 from chassis.lifespan import woken
 from chassis.settings import Settings
 from gateway.messages import BARRIER, DIRECTORY, BarrierRead
@@ -79,7 +79,7 @@ class Projection:
             partitions = await partitions_of(self._settings, SUBJECTS, DIRECTORY)
             await from_beginning(consumer, partitions)
             while True:
-                await self._apply(await consumer.getmany(timeout_ms=1_000))
+                await self._apply(await take_many(consumer, timeout_ms=1_000))
         finally:
             await consumer.stop()
 
