@@ -1,4 +1,4 @@
-"""A connection to Kafka that is gone, on the loop that our processes run on: an error that the client mends by itself."""
+"""A connection to Kafka that is gone, on the loop of our processes: an error that the client mends by itself."""
 
 import asyncio
 import socket
