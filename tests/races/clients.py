@@ -179,7 +179,9 @@ class Clients:
             except Gone:
                 self.journal.statuses[f"{method} unanswered"] += 1
             else:
-                self.journal.statuses[f"{method} {path.split('/')[3]} {reply.status}{_problem(reply)}"] += 1
+                self.journal.statuses[
+                    f"{method} {path.split('/')[3].partition('?')[0]} {reply.status}{_problem(reply)}"
+                ] += 1
                 if reply.status in (200, 201, 202) and "withdrawals" not in path:
                     self.journal.answered.append(trace)
                 if reply.status < 500 and reply.status != 401:
@@ -350,6 +352,11 @@ class Clients:
                     break
         line.close()
         return found
+
+
+def _what(path: str) -> str:
+    """The third part of /subjects/<handle>/withdrawals/…"""
+    return path.partition("?")[0].split("/")[3]
 
 
 def _problem(reply: Reply) -> str:

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,7 @@ async def run(asked: Asked, on: Track, tell: Tell) -> dict[str, Any]:
             lane.cancel()
         await asyncio.gather(watching, *lanes, return_exceptions=True)
     if asked.logs is not None:
-        write_faults(asked.logs / "faults.json", faults.done)
+        write_times(asked.logs, faults.done, clients, held)
     tell(f"judging; {time.monotonic() - started:.0f} s since the clients began")
     ended = {name: member.ended_by_itself for name, member in members.members.items() if member.ended_by_itself}
     asked_for = {"seed": asked.seed, "seconds": round(spent, 1), "broken": asked.broken, "plan": plan}
@@ -174,15 +174,20 @@ async def run(asked: Asked, on: Track, tell: Tell) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_faults(file: Path, done: Sequence[Fault]) -> None:
-    """When each fault was, in Unix seconds: beside what the processes wrote at that time."""
+def write_times(folder: Path, done: Sequence[Fault], clients: Clients, held: stores.Stores) -> None:
+    """When each fault and each withdrawal was, in Unix seconds: beside what the processes wrote at that time."""
     offset = time.time() - now()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    told = [
+    folder.mkdir(parents=True, exist_ok=True)
+    faults = [
         {"kind": one.kind, "names": one.names, "began": one.began + offset, "over": one.over and one.over + offset}
         for one in done
     ]
-    file.write_text(json.dumps(told, indent=1))
+    told = [
+        {"sent": act.sent + offset, **asdict(held.kept[act.change]), "told": act.told and act.told + offset}
+        for act in clients.journal.acts
+        if act.kind == "withdrawn" and act.change in held.kept
+    ]
+    (folder / "times.json").write_text(json.dumps({"faults": faults, "withdrawals": told}, indent=1))
 
 
 async def _until_over(
