@@ -100,3 +100,14 @@ def test_with_clocks_that_drift_by_ten_per_cent_the_gateways_view_of_a_lease_end
     lease = Lease("i")
     lease.granted(0.0, seconds)
     assert 0.6 < seconds / fast - lease.until / slow < 0.7
+
+
+def test_an_answer_that_comes_twice_or_a_minute_late_opens_nothing() -> None:
+    lease = Lease("i")
+    lease.granted(sent=100.0, seconds=5.0)
+    until = lease.until
+    lease.granted(sent=100.0, seconds=5.0)
+    assert lease.until == until
+    late = Lease("i")
+    late.granted(sent=100.0, seconds=5.0)  # read at 160
+    assert not late.holds(160.0)

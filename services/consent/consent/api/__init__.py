@@ -10,13 +10,11 @@ from consent.api.looks import looks
 from consent.api.otherwise import otherwise
 from consent.api.parts import Parts
 from consent.api.routes import router
+from consent.api.sharing import sharing_routes
 from consent.api.time import time
 from consent.api.wording import texts
 
-__all__ = ["Parts", "audit", "facts", "install", "leases", "ledger", "looks", "otherwise", "router", "texts", "time"]
-from consent.api.sharing import sharing_routes
-
 __all__ = [
     "Parts", "audit", "facts", "install", "keepings", "leases", "ledger", "looks", "otherwise", "router",
-    "sharing_routes", "texts",
+    "sharing_routes", "texts", "time",
 ]  # fmt: skip

@@ -138,6 +138,8 @@ class Horizon:
         """A heartbeat came in: (epoch of the last barrier, position) per partition. Reports only grow."""
         gateway = self._gateways.setdefault(incarnation, _Gateway())
         for partition, (epoch, position) in positions.items():
+            if partition not in self._required:
+                continue  # of no topic that is read here: it would only be remembered
             gateway.positions[partition] = max(gateway.positions.get(partition, 0), position)
             gateway.epochs[partition] = max(gateway.epochs.get(partition, 0), epoch)
 
