@@ -4,11 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from chassis import consuming
 from chassis.health import Health
+from tests.bus import until
 
 
 async def test_a_position_that_never_comes_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,3 +58,25 @@ async def test_a_consumer_that_has_stopped_fetching_ends_the_watch(monkeypatch: 
     Dead.error_future.set_result(None)
     with pytest.raises(KafkaError, match="stopped fetching"):
         await asyncio.wait_for(watch, 5)
+
+
+async def test_a_partition_that_waits_for_its_turn_is_no_trouble_until_it_waits_for_very_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits, other = TopicPartition("t", 0), TopicPartition("t", 1)
+    at, moving = {(1, waits): 5, (1, other): 0}, True
+
+    async def behind(_: KafkaBroker) -> dict[Any, int]:
+        at[1, other] += moving
+        return dict(at)
+
+    monkeypatch.setattr(consuming, "_behind", behind)
+    health = Health(consuming.PART)
+    watch = asyncio.create_task(consuming.watch_progress(KafkaBroker(), health, every=0.01, patience=0.4))
+    await asyncio.sleep(1.5)
+    assert health.reasons() == {}, "it is behind, and at work"
+    await until(lambda: health.reasons() == {consuming.PART: "no progress: t 0"})
+    moving = False
+    await until(lambda: health.reasons() == {consuming.PART: "no progress: t 0, t 1"})
+    watch.cancel()
+    await asyncio.gather(watch, return_exceptions=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +22,8 @@ PART = "consumer"
 
 _START_SECONDS = 20.0
 _GRACE_SECONDS = 2.0
+_TURNS = 8
+"""How much longer a partition may wait for its turn: a consumer that is behind handles one after another."""
 _log = logging.getLogger(__name__)
 _lag = Gauge("samlogg_consumer_lag", "Messages between a consumer's position and the end", ["topic", "partition"])
 
@@ -92,7 +94,8 @@ async def _end(broker: KafkaBroker, producer: AIOKafkaProducer) -> None:
 
 
 async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 2.0, patience: float = 15.0) -> None:
-    """Until cancelled: ready only while every partition moves or is at its end. Positions are asked of the broker.
+    """Until cancelled: ready only while every partition moves, waits for its turn, or is at its end. Positions are
+    asked of the broker.
 
     every, patience: seconds between two looks, and without movement before it counts as trouble.
     TimeoutError when a position cannot be had for so long: a first reset that failed is never tried again by the client
@@ -122,7 +125,7 @@ async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 
                 await asyncio.sleep(0.1)
                 continue
             moved = {at: _since(moved.get(at), position, now) for at, position in behind.items()}
-            stuck = sorted(f"{at[1].topic} {at[1].partition}" for at, one in moved.items() if now - one[1] > patience)
+            stuck = _stuck(moved, now, patience)
             if stuck:
                 health.trouble(PART, "no progress: " + ", ".join(stuck[:5]))
             else:
@@ -148,6 +151,16 @@ async def _behind(broker: KafkaBroker) -> dict[tuple[int, TopicPartition], int]:
 
 def _consumers(broker: KafkaBroker) -> list[AIOKafkaConsumer]:
     return [found for one in broker.subscribers if (found := getattr(one, "consumer", None)) is not None]
+
+
+def _stuck(moved: Mapping[tuple[int, TopicPartition], tuple[int, float]], now: float, patience: float) -> list[str]:
+    """Partitions that have not moved for too long; while their consumer moves others, too long is longer."""
+    busy = {consumer for (consumer, _), (_, since) in moved.items() if now - since <= patience}
+    return sorted(
+        f"{tp.topic} {tp.partition}"
+        for (consumer, tp), (_, since) in moved.items()
+        if now - since > patience * (_TURNS if consumer in busy else 1)
+    )
 
 
 def _since(before: tuple[int, float] | None, position: int, now: float) -> tuple[int, float]:
