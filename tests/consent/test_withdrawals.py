@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from time import monotonic
 from uuid import uuid4
 
 import httpx
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from consent import storage
 from consent.app import create_app
+from consent.handlers import changes
 from consent.settings import Settings
 from tests.consent.callers import NURSE, POLICE, SCHOOL, Case, Desk, a_request, person, problem, settings_for, staff
 from tests.consent.conftest import Databases, MakeCase
@@ -241,6 +243,31 @@ async def test_a_withdrawal_waits_for_its_confirmation_and_says_so(
     await patient.confirm()
     answer = await asking
     assert (answer.status_code, answer.json()["status"]) == (200, "confirmed")
+
+
+async def test_a_withdrawal_that_waited_for_its_turn_waits_so_much_less_for_its_confirmation(
+    make_case: MakeCase, databases: Databases
+) -> None:
+    """Else the gateway gives up, nobody learns that it was taken, and it is asked again."""
+    case = await (await make_case(15)).everybody_agrees()
+    app = create_app(settings_for(databases.content, databases.keys, confirmation_seconds=4.0), bus=False)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://consent", timeout=30) as client,
+    ):
+        body, began = {"recipient": f"service:{POLICE}"}, monotonic()
+        async with case.desk.engine.begin() as conn:
+            await changes.lock(conn, case.subject)
+            asking = asyncio.create_task(
+                Desk(client, case.desk.engine).ask(
+                    "POST", f"{case.path}/withdrawals", person(case.subject), body, subject=case.subject
+                )
+            )
+            await asyncio.sleep(3.0)
+        answer = await asking
+    assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+    assert 4.0 <= monotonic() - began < 6.0
 
 
 async def test_waiting_ends_by_asking_the_database_when_no_word_comes(make_case: MakeCase, patient: Desk) -> None:

@@ -81,7 +81,7 @@ def facts(parts: Parts) -> APIRouter:
 
         made, _ = await write.make(201, do)
         id_, _, change = (made or "").partition(" ")
-        await parts.confirmations.wait(change, parts.seconds)
+        await write.settled(change)
         async with parts.engine.connect() as conn:
             done = all(one.confirmed for one in await storage.changes_by_id(conn, [change]))
         shown = {"id": id_, "change": change, "status": "confirmed" if done else "pending"}

@@ -88,7 +88,7 @@ def keepings(parts: Parts) -> APIRouter:
             return _resource(await keep.judge(conn, parts.office, actor, about, id_, said, parts.clock.now()))
 
         made, _ = await write.make(200, do)
-        return await _told(parts, made or "", 200)
+        return await _told(write, made or "", 200)
 
     @routes.get("/subjects/{subject}/keepings", response_model=KeepingList, openapi_extra=route(basis="self"))
     async def list_keepings(subject: str, signed: Signed = reading(parts)) -> Response:
@@ -120,7 +120,7 @@ def _step_routes(routes: APIRouter, parts: Parts) -> None:
             )  # fmt: skip
 
         made, _ = await write.make(201, do)
-        return await _told(parts, made, 201)
+        return await _told(write, made, 201)
 
     @routes.post(
         "/subjects/{subject}/keepings/{keeping}/lift", response_model=KeepingStep,
@@ -139,7 +139,7 @@ def _step_routes(routes: APIRouter, parts: Parts) -> None:
             )  # fmt: skip
 
         made, _ = await write.make(200, do)
-        return await _told(parts, made, 200)
+        return await _told(write, made, 200)
 
 
 def _made(step: Step | None) -> str | None:
@@ -151,13 +151,13 @@ def _resource(step: Step) -> str:
     return UUID(step.keeping).hex + (UUID(step.change).hex if step.change else "")
 
 
-async def _told(parts: Parts, made: str | None, done: int) -> Response:
+async def _told(write: Writing, made: str | None, done: int) -> Response:
     """The step, when it is confirmed or has been waited for; a refusal is told once its record is committed."""
     if made is None:
         return respond(not_found())
     id_, change = str(UUID(made[:_HEX])), str(UUID(made[_HEX:])) if made[_HEX:] else None
     if change is not None:
-        await parts.confirmations.wait(change, parts.seconds)
-    async with parts.engine.connect() as conn:
+        await write.settled(change)
+    async with write.parts.engine.connect() as conn:
         status = await keep.status(conn, change)
     return answered({"id": id_, "status": status}, done if status == "confirmed" else 202)

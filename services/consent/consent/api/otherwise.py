@@ -72,7 +72,7 @@ def _registering_routes(routes: APIRouter, parts: Parts) -> None:
 
         id_, _ = await write.make(201, do)
         if changed and changed[0] is not None:
-            await parts.confirmations.wait(changed[0], parts.seconds)
+            await write.settled(changed[0])
         async with parts.engine.connect() as conn:
             change = await registering.change_of(conn, about, id_ or "")
             found = await answers.outcome(conn, office, actor, Made(asked, about, change), parts.clock.now())
@@ -146,7 +146,7 @@ def _withdrawal_routes(routes: APIRouter, parts: Parts) -> None:
         id_, _ = await write.make(200, do)
         if id_ is None:  # the refusal is committed with its record; only then is it told
             return respond(not_found())
-        await parts.confirmations.wait(id_, parts.seconds)
+        await write.settled(id_)
         found = await shown(write.signed, id_, languages)
         if found["status"] == "confirmed":
             return answered(found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -41,11 +42,12 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """A signed request and the key under which it has one effect."""
+    """A signed request, the key under which it has one effect, and when it came, on the monotonic clock."""
 
     parts: Parts
     signed: Signed
     once: Once
+    came: float
 
     async def make(
         self, status: int, do: Callable[[AsyncConnection], Awaitable[str | None]]
@@ -59,6 +61,14 @@ class Writing:
             if made is not None:
                 await self.once.remember(conn, status, made)
             return made, None
+
+    async def settled(self, change: str) -> None:
+        """Wait until the change is confirmed, but no longer than a write may take in all.
+
+        Counted from when it came: on a busy day the write itself takes long, and whoever then waits the whole time has
+        lost the gateway, which learns nothing and is asked again.
+        """
+        await self.parts.confirmations.wait(change, max(0.0, self.came + self.parts.seconds - monotonic()))
 
 
 def reading(parts: Parts) -> Any:
@@ -74,8 +84,9 @@ def writing(parts: Parts) -> Any:
         signed: Annotated[Signed, Depends(parts.verified)],
         key: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
     ) -> Writing:
+        came = monotonic()
         content = request.url.path.encode() + b"\0" + await request.body()
-        return Writing(parts, signed, Once(storage.idempotency, parts.secret, signed, key, content))
+        return Writing(parts, signed, Once(storage.idempotency, parts.secret, signed, key, content), came)
 
     return Depends(write)
 

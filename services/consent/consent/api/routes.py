@@ -61,7 +61,7 @@ def _request_routes(routes: APIRouter, parts: Parts) -> None:
         if id_ is None:  # the refusal is committed with its record; only then is it told
             return respond(not_found())
         if made and made[0].change is not None:
-            await parts.confirmations.wait(made[0].change, parts.seconds)
+            await write.settled(made[0].change)
         async with parts.engine.connect() as conn:
             return answered(await views.made_request(conn, parts.office, actor, id_, parts.clock.now()), 201)
 
@@ -123,7 +123,7 @@ def _answer_routes(routes: APIRouter, parts: Parts) -> None:
 
         change, _ = await write.make(200, do)
         if change:
-            await parts.confirmations.wait(change, parts.seconds)
+            await write.settled(change)
         async with parts.engine.connect() as conn:
             made = Made(asked, about, change or None)
             found = await answers.outcome(conn, parts.office, actor, made, parts.clock.now())
@@ -168,7 +168,7 @@ def _withdrawal_routes(routes: APIRouter, parts: Parts) -> None:
         id_, _ = await write.make(200, do)
         if id_ is None:  # the refusal is committed with its record; only then is it told
             return respond(not_found())
-        await parts.confirmations.wait(id_, parts.seconds)
+        await write.settled(id_)
         shown = await told(actor, about, id_, languages)
         if shown["status"] == "confirmed":
             return answered(shown)

@@ -95,7 +95,7 @@ def sharing_routes(parts: Parts) -> APIRouter:
             return (await sharing.share(conn, parts.office, write.signed.actor, about, wanted, now)).id
 
         made, _ = await write.make(201, do)
-        return await _begun(parts, made or "")
+        return await _begun(write, made or "")
 
     @routes.post(
         "/subjects/{subject}/exceptions", status_code=201, response_model=Begun, responses={202: {"model": Begun}},
@@ -111,7 +111,7 @@ def sharing_routes(parts: Parts) -> APIRouter:
             return made.id
 
         made, _ = await write.make(201, do)
-        return await _begun(parts, made or "")
+        return await _begun(write, made or "")
 
     @routes.get("/subjects/{subject}/exceptions", response_model=ExceptionList, openapi_extra=route(basis="self"))
     async def list_exceptions(subject: str, signed: Signed = reads) -> Response:
@@ -131,13 +131,13 @@ def sharing_routes(parts: Parts) -> APIRouter:
     return routes
 
 
-async def _begun(parts: Parts, id_: str) -> Response:
+async def _begun(write: Writing, id_: str) -> Response:
     """A grant or an exception, when it is confirmed or has been waited for."""
-    async with parts.engine.connect() as conn:
+    async with write.parts.engine.connect() as conn:
         change = await sharing.change_of(conn, id_)
     if change is None:
         raise not_found()
-    await parts.confirmations.wait(change, parts.seconds)
-    async with parts.engine.connect() as conn:
+    await write.settled(change)
+    async with write.parts.engine.connect() as conn:
         found = await status(conn, change)
     return answered({"id": id_, "status": found}, 201 if found == "confirmed" else 202)

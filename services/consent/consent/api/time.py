@@ -40,7 +40,7 @@ def time(parts: Parts) -> APIRouter:
 
         id_, _ = await write.make(201, do)
         if made and made[0].change is not None:
-            await parts.confirmations.wait(made[0].change, parts.seconds)
+            await write.settled(made[0].change)
         async with parts.engine.connect() as conn:
             return answered(await views.made_request(conn, parts.office, actor, id_ or "", parts.clock.now()), 201)
 
