@@ -29,8 +29,8 @@ lint: .venv/.ready ## ruff and mypy
 	@.venv/bin/python -m ruff format --check .
 	@$(RUN) mypy services deploy tests
 
-model: .venv/.ready ## every interleaving of small worlds, and each rule taken out (ten minutes; JSON=1; STORY=words: tell it)
-	@$(RUN) tests.protocol $(if $(JSON),--json) $(if $(STORY),--story '$(STORY)')
+model: .venv/.ready ## every interleaving of small worlds, and each rule taken out (ten minutes, or SECONDS=60 for the worlds; JSON=1; STORY=words: tell it)
+	@$(RUN) tests.protocol $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json) $(if $(STORY),--story '$(STORY)')
 
 bench: .venv/.ready ## the numbers, one JSON line each
 	@$(RUN) tests.bench $(BENCH)

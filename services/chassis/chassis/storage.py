@@ -26,13 +26,10 @@ _TIMEOUTS = {
 }
 
 
-def make_engine(url: str, *, pool_size: int = 8, patience: float = 5.0) -> AsyncEngine:
-    """An engine whose statements, locks and idle transactions all end by themselves. Opens nothing yet.
-
-    patience: seconds for which a connection of the pool is waited for.
-    """
+def make_engine(url: str, *, pool_size: int = 8) -> AsyncEngine:
+    """An engine whose statements, locks and idle transactions all end by themselves. Opens nothing yet."""
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, pool_timeout=patience, hide_parameters=True,
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=5, hide_parameters=True,
         connect_args={"timeout": 5, "command_timeout": 20, "server_settings": _TIMEOUTS},
     )  # fmt: skip
     _only_living(engine)

@@ -38,8 +38,6 @@ from consent.settings import Settings
 
 SERVICE = "consent"
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
-_PATIENCE = 2.0
-"""Seconds for which a request waits for a connection, twice at most: it must be answered before the gateway gives up."""
 _WORKING = 6
 """Connections of what works in the background, and of nobody else: a hundred requests that wait for a confirmation
 must not keep the leader from confirming, nor from leading."""
@@ -59,7 +57,7 @@ def create_app(
         production=not settings.synthetic,
     )  # fmt: skip
     office_texts = consent_texts(settings.consent_texts, law.day_of(business.now()), drafts=settings.synthetic)
-    engine = make_engine(url, pool_size=settings.pool_size, patience=_PATIENCE)
+    engine = make_engine(url, pool_size=settings.pool_size)
     working = make_engine(url, pool_size=_WORKING)
     keys_engine = make_engine(settings.keys_database_url.get_secret_value(), pool_size=4)
     keys = SubjectKeys(keys_engine, settings.key_encryption_key.get_secret_value())
