@@ -136,7 +136,7 @@ def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """No replica reads the state topics; to be had before the service."""
 
     async def read(self: leader.Leader) -> None:
-        self._partitions = await partitions_of(self._settings, leader.SUBJECTS, leader.DIRECTORY)
+        self._partitions = await partitions_of(self._settings, publishing.SUBJECTS, leader.DIRECTORY)
         await asyncio.Event().wait()
 
     monkeypatch.setattr(leader.Leader, "read", read)
