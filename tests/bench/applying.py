@@ -92,8 +92,8 @@ INSERT INTO person (id, names, birth_date, birth_source, language, created_at)
     SELECT child, ''::bytea, born, 'bench', 'nb', at FROM made
     UNION ALL SELECT mother, ''::bytea, '1985-01-01', 'bench', 'nb', at FROM made
     UNION ALL SELECT father, ''::bytea, '1984-01-01', 'bench', 'nb', at FROM made;
-INSERT INTO subject (id, created_at, law_generation)
-    SELECT child, at, (SELECT law_generation FROM leader) FROM made;
+INSERT INTO subject (id, created_at, law_generation, due, as_of)
+    SELECT child, at, (SELECT law_generation FROM leader), 4000000000, current_date FROM made;
 INSERT INTO responsibility (subject, guardian, kind, source, sight, recorded_at)
     SELECT child, mother, 'felles', 'bench', true, at FROM made
     UNION ALL SELECT child, father, 'felles', 'bench', true, at FROM made;

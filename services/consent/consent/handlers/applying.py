@@ -5,7 +5,7 @@ person takes back meanwhile is published first.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consent import storage
 from consent.handlers import changes, granting, sharing
 from consent.handlers.granting import Plan
-from consent.handlers.state import TURN
+from consent.handlers.state import TURN, states_of
 from consent.model.law import Law
 
 KIND = "law"
 """Of the changes that come from it."""
+
+Held = Callable[[Mapping[str, Any]], bool]
+"""Do gateways hold this very state, in this version?"""
+
+
+def nothing(_: Mapping[str, Any]) -> bool:
+    """It is not known what gateways hold."""
+    return False
 
 
 async def adopt(conn: AsyncConnection, law: Law) -> bool:
@@ -29,30 +37,43 @@ async def adopt(conn: AsyncConnection, law: Law) -> bool:
     return True
 
 
-async def some(conn: AsyncConnection, law: Law, after: str | None, limit: int, now: datetime) -> Sequence[str]:
+async def some(
+    conn: AsyncConnection, law: Law, after: str | None, limit: int, now: datetime, held: Held = nothing
+) -> Sequence[str]:
     """Apply the law to the next subjects that are behind, by id: those it was applied to, none when all are through.
 
-    Grants that do not hold under the table any more end, narrower or longer ones begin, and each subject gets a new
-    version, whether or not anything has changed for it.
+    Grants that do not hold under the table any more end, and narrower or longer ones begin. A subject for whom gateways
+    hold already what the law yields gets no new version: there is nothing to publish, and nothing to confirm.
     """
     generation = await storage.generation(conn)
     subjects = await storage.lock_behind(conn, generation, after, limit)
     if not subjects:
         return ()
     plans = await plans_for(conn, law, subjects, now)
+    same = await _unchanged(conn, law, [one for one in subjects if one not in plans], now, held)
+    await storage.pass_over(conn, same, generation)
+    changed = [one for one in subjects if one not in same]
     rows: list[dict[str, Any]] = []
     began: list[dict[str, Any]] = []
     ended: dict[str, str] = {}
-    for subject in subjects:
+    for subject in changed:
         id_, planned = changes.new_id(), plans.get(subject, ())
         body = granting.body_of(planned)
         rows.append({"id": id_, "subject": subject, "kind": KIND, "body": body, "created_at": now})
         began += [{**row, "began": id_} for plan in planned for row in plan.begin]
         ended.update({grant: id_ for plan in planned for grant in plan.end})
-    await storage.raise_all(conn, subjects, generation, rows)
-    await storage.end_grants(conn, ended)
-    await storage.add_grants(conn, began)
+    if changed:
+        await storage.raise_all(conn, changed, generation, rows)
+        await storage.end_grants(conn, ended)
+        await storage.add_grants(conn, began)
     return subjects
+
+
+async def _unchanged(
+    conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime, held: Held
+) -> frozenset[str]:
+    """Those of them whose whole state is what gateways hold. They are locked: nothing else changes it meanwhile."""
+    return frozenset(one["subject"] for one in await states_of(conn, law, subjects, now) if held(one))
 
 
 async def plans_for(

@@ -107,6 +107,12 @@ async def raise_all(
     await conn.execute(text("SELECT pg_notify('consent_changed', '')"))
 
 
+async def pass_over(conn: AsyncConnection, subjects: Iterable[str], generation_: int) -> None:
+    """This generation of the law yields nothing new for these subjects; what time brings them may be another thing."""
+    query = update(subject).where(subject.c.id == ids(subjects)).values(law_generation=generation_, due=0)
+    await conn.execute(query)
+
+
 async def subjects_after(conn: AsyncConnection, after: str | None, limit: int) -> list[str]:
     """The next subjects by id."""
     query = select(subject.c.id).order_by(subject.c.id).limit(limit)
