@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from consent import storage
 from consent.handlers import applying
 from consent.handlers.preview import preview
+from consent.handlers.state import mark
 from consent.handlers.tables import LAW, current_law
 from consent.model.horizon import Topics
 from consent.model.law import Law
 from consent.model.law_file import parse
-from consent.model.state import mark
 from tests.consent.callers import NURSE, POLICE, Case, Desk, asked, everybody, staff
 from tests.consent.conftest import MakeCase
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consent import storage
 from consent.handlers import changes, granting, sharing
 from consent.handlers.granting import Plan
-from consent.handlers.state import TURN, states_of
-from consent.model.law import Law
+from consent.handlers.state import TURN, Standing, standing_of, states_of
+from consent.model.law import Law, next_turn
 
 KIND = "law"
 """Of the changes that come from it."""
@@ -49,9 +49,11 @@ async def some(
     subjects = await storage.lock_behind(conn, generation, after, limit)
     if not subjects:
         return ()
-    plans = await plans_for(conn, law, subjects, now)
-    same = await _unchanged(conn, law, [one for one in subjects if one not in plans], now, held)
-    await storage.pass_over(conn, same, generation)
+    stands = await standing_of(conn, law, subjects, now)
+    plans = await plans_for(conn, law, subjects, now, stands)
+    rest = [one for one in subjects if one not in plans]
+    same = {one["subject"] for one in await states_of(conn, law, rest, now, stands) if held(one)}
+    await storage.pass_over(conn, {subject: _next_turn(law, stands, subject, now) for subject in same}, generation)
     changed = [one for one in subjects if one not in same]
     rows: list[dict[str, Any]] = []
     began: list[dict[str, Any]] = []
@@ -69,21 +71,22 @@ async def some(
     return subjects
 
 
-async def _unchanged(
-    conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime, held: Held
-) -> frozenset[str]:
-    """Those of them whose whole state is what gateways hold. They are locked: nothing else changes it meanwhile."""
-    return frozenset(one["subject"] for one in await states_of(conn, law, subjects, now) if held(one))
+def _next_turn(law: Law, stands: Standing, subject: str, now: datetime) -> int | None:
+    """When others decide under this law about what is still open: earlier than under the last one, maybe."""
+    open_ones = [row.rules for row in stands.requests.get(subject, ()) if row.rules.until > now.timestamp()]
+    turn = next_turn(law, open_ones[0].born, law.day_of(now), open_ones[0].facts) if open_ones else None
+    return None if turn is None else law.starts(turn)
 
 
 async def plans_for(
-    conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime
+    conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime, stands: Standing | None = None
 ) -> Mapping[str, Sequence[Plan]]:
     """What must change so that the grants of these subjects say what the table makes of everybody's words."""
     epoch = int(now.timestamp())
-    requests = await storage.requests_about(conn, subjects, law.ends)
+    if stands is None:
+        stands = await standing_of(conn, law, subjects, now)
+    requests, grants = stands.requests, stands.grants
     words = await storage.words_about(conn, [row.rules.id for rows in requests.values() for row in rows])
-    grants = await storage.grants_about(conn, subjects, epoch)
     narrowings = await storage.narrowings_about(conn, subjects)
     found: dict[str, list[Plan]] = {}
     for number, (subject, rows) in enumerate(requests.items()):

@@ -27,9 +27,9 @@ from chassis.storage import raw_connection
 from consent import storage
 from consent.handlers import applying, changes, days
 from consent.handlers.publishing import DEADLINE, MARK, SUBJECTS, Publishing, TopicIsNewer
+from consent.handlers.state import mark
 from consent.model.horizon import LEASE_SECONDS, Horizon, Pending, Topics
 from consent.model.law import Law
-from consent.model.state import mark
 from consent.settings import Settings
 
 DIRECTORY = "directory.state.v1"

@@ -12,16 +12,16 @@ from chassis import events
 from chassis.clock import Clock, lease_now
 from chassis.lifespan import woken
 from consent.handlers import applying, days, state
+from consent.handlers.state import mark
 from consent.model.horizon import Horizon, Pending, Topics
 from consent.model.law import Law
-from consent.model.state import mark
 
 SUBJECTS = "consent.state.v1"
 DEADLINE = 8.0
 """Seconds for one transaction with the broker."""
 
 MARK = "ce_statemark"
-"""The header with the mark of what a record says (model/state.py), by which the leader knows what gateways hold."""
+"""The header with the mark of what a record says (handlers/state.py), by which the leader knows what gateways hold."""
 
 _BATCH = 200
 _TICK = 0.5

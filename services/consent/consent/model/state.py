@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -17,7 +16,6 @@ from consent.model.registers import PLAIN, Standings, outside
 
 TYPE = "consent.state.v1"
 PURPOSE_BY_LAW = "insight"
-_MARK_BYTES = 12
 _TELLS_PLACES = frozenset({PARTICIPANTS, *SYSTEM_CATEGORIES})
 """What is about services: for a guardian who may not know where the subject is, there is nothing left of it."""
 _BY_LAW = UUID("6f1d8a52-7f0e-5b0b-9b1c-2f6f3a7c4e11")
@@ -64,12 +62,6 @@ def whole(
         "circle": None if inside is None else sorted(inside),
         **({"kept": hidden} if kept else {}),
     }  # fmt: skip
-
-
-def mark(state: Mapping[str, Any]) -> bytes:
-    """What tells a published state from any other of the same subject, whatever their versions."""
-    told = json.dumps({**state, "version": 0}, sort_keys=True, separators=(",", ":"))
-    return blake2b(told.encode(), digest_size=_MARK_BYTES).digest()
 
 
 def _by_consent(grant: Live) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -41,8 +41,7 @@ class RequestRow:
     renews: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """The latest word of a person about a cell, and which row of `answer` is its evidence.
 
     manner: how it came. at: when an answer was given, or when a withdrawal was taken.
@@ -176,9 +175,8 @@ async def words_about(conn: AsyncConnection, requests: Iterable[str]) -> dict[st
         .where(answer.c.request == among(ids), person_standing.c.closed.is_not(True))
         .order_by(*columns, answer.c.seq.desc())
     )
-    for row in await conn.execute(query):
-        cell = Cell(row.service, row.category, row.action)
-        found[row.request][row.person, cell] = Word(row.said, row.seq, row.manner, row.at)
+    for request_, person_, service, category, action, *word in await conn.execute(query):
+        found[request_][person_, Cell(service, category, action)] = Word(*word)
     return found
 
 
