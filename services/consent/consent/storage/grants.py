@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import any_, func, insert, literal, or_, select, text, true
+from sqlalchemy import any_, func, insert, literal, or_, select, text, true, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import NullType
 
 from consent.model.grants import GrantKind, Narrowing, Terms
 from consent.storage.facts import ids as among
@@ -66,10 +67,12 @@ _TERMS = (
     "ended", "kind",
 )  # fmt: skip
 """Of a grant, without who gave it."""
+_LISTS = ("categories", "actions", "excluded")
+"""As the driver gives them: SQLAlchemy would look at each of their items."""
 _began, _ended = change.alias(), change.alias()
 _GRANTS = (
     select(
-        *(grants.c[name] for name in _TERMS),
+        *(type_coerce(grants.c[name], NullType()) if name in _LISTS else grants.c[name] for name in _TERMS),
         (_began.c.state == "confirmed").label("begun"),
         (_ended.c.state == "confirmed").label("over"),
     )
