@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -92,6 +93,9 @@ async def _applied(stand: outages.Stand, conn: "asyncpg.Connection[asyncpg.Recor
     changed = await conn.fetchval("SELECT count(*) FROM grants WHERE ended IS NOT NULL") - before
     assert changed >= touched, f"only {changed} grants became others"
     refused = sum(one.status != 200 for one in during)
+    if refused:
+        why = Counter((one.gateway, one.status, one.problem) for one in during if one.status != 200)
+        progress(f"refused: {dict(why)}")
     reads = float(len(during) - refused)
     return {"refused": float(refused), "reads": reads, "all_s": ended - began, "cpu_ms": sum(each.values())}
 
