@@ -7,7 +7,7 @@ record's fate is that of a typed handler's (delivery.py): a dead letter if it is
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -18,7 +18,7 @@ from chassis.kafka import make_consumer
 from chassis.settings import Settings
 
 Read = TypeVar("Read")
-Record = ConsumerRecord[bytes, bytes]
+Record: TypeAlias = "ConsumerRecord[bytes, bytes]"
 
 _POLL_MS = 250
 _WAIT_MS = 200
