@@ -1,19 +1,37 @@
 """Every subscriber of every service: nothing is lost by it, and no message that it does not know holds it up."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaRouter, TestKafkaBroker
 from faststream.kafka.subscriber.usecase import DefaultSubscriber
+from pydantic import SecretStr
 
+from chassis.batches import Batches
 from chassis.contract import built
+from chassis.delivery import Delivery
+from chassis.events import headers, new_event, value
 from chassis.kafka import make_router
+from gateway import subscribers as gateway
+from logbook import subscribers as logbook
 
-SERVICES = ("consent", "directory", "gateway", "logbook", "notify")
+SERVICES = ("consent", "directory", "notify")
+"""Those with typed handlers."""
 GROUPS = {"consent": "consent-made"}
 """Where the group is not the service's name. In consent that is the group of the ledger's consumer, a plain client that
 reads in batches and is proven in tests/consent."""
+IN_BATCHES: dict[str, tuple[Callable[[], Batches[Any]], Callable[[Any], Any]]] = {
+    "gateway": (lambda: gateway.make_reader(PLACEHOLDER, Delivery("g"), NOTHING), gateway.to_told),
+    "logbook": (lambda: logbook.make_consent_reader(PLACEHOLDER, Delivery("l"), NOTHING), logbook.to_told),
+}
+PLACEHOLDER: Any = SimpleNamespace(
+    kafka_bootstrap="127.0.0.1:1", kafka_tls=False, kafka_user="-", kafka_password=SecretStr("-"), replica="1"
+)
+NOTHING: Any = None
 WANTED = {"auto_offset_reset": "earliest", "isolation_level": "read_committed"}
 
 
@@ -62,6 +80,19 @@ def test_no_subscriber_loses_a_message(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_type_that_came_later_passes_every_subscriber(service: str) -> None:
     assert await unheard(built(service).state.broker) == []
+
+
+@pytest.mark.parametrize("service", IN_BATCHES)
+async def test_no_reader_in_batches_loses_a_message_or_is_held_up_by_a_type_that_came_later(service: str) -> None:
+    make, read = IN_BATCHES[service]
+    consumer: Any = make().consumer
+    await consumer.stop()
+    told = (
+        consumer._group_id, consumer._enable_auto_commit, consumer._auto_offset_reset, consumer._isolation_level
+    )  # fmt: skip
+    assert told == (service, False, "earliest", "read_committed")
+    event = new_event("later", "came.later.v9", "k", {"any": "thing"}, datetime.now(UTC))
+    assert read(SimpleNamespace(key=b"k", value=value(event), headers=headers(event))) is None
 
 
 def broken(router: KafkaRouter, **more: Any) -> KafkaBroker:

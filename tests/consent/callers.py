@@ -260,9 +260,9 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["type"].removeprefix("urn:samlogg:problem:")
 
 
-async def everybody(engine: AsyncEngine, law: Law | None = None) -> None:
+async def everybody(engine: AsyncEngine, law: Law | None = None, held: applying.Held = applying.nothing) -> None:
     """What the leader does when the law has become another one: it goes through all subjects."""
     done: Sequence[str] = ("",)
     while done:
         async with engine.begin() as conn:
-            done = await applying.some(conn, law or current_law(), done[-1] or None, 100, datetime.now(UTC))
+            done = await applying.some(conn, law or current_law(), done[-1] or None, 100, datetime.now(UTC), held)

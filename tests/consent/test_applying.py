@@ -2,7 +2,7 @@
 
 import copy
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from consent import storage
 from consent.handlers import applying
 from consent.handlers.preview import preview
+from consent.handlers.state import mark
 from consent.handlers.tables import LAW, current_law
+from consent.model.horizon import Topics
 from consent.model.law import Law
 from consent.model.law_file import parse
 from tests.consent.callers import NURSE, POLICE, Case, Desk, asked, everybody, staff
@@ -124,6 +126,45 @@ async def test_somebody_new_is_under_the_newest_law_at_once(make_case: MakeCase,
         s=case.subject,
     )
     assert generation == newest
+
+
+async def test_nobody_for_whom_gateways_hold_already_what_the_law_yields_gets_a_new_version(
+    make_case: MakeCase, desk: Desk, engine: AsyncEngine
+) -> None:
+    await back(desk)
+    touched, other = await make_case(15, cells=CELLS), await make_case(8, cells=CELLS)
+    await touched.answer(touched.subject)
+    both = (touched, other)
+    topics = Topics()
+
+    async def published() -> dict[str, int]:
+        states = {one.subject: await desk.state(one.subject) for one in both}
+        for offset, (subject, state) in enumerate(states.items()):
+            topics.learn("consent.state.v1:0", offset, 1.0, subject, state["version"], mark(state))
+        return {subject: state["version"] for subject, state in states.items()}
+
+    def held(found: Mapping[str, Any]) -> bool:
+        return topics.holds(found["subject"], found["version"], mark(found))
+
+    async def applied_to(law: Law) -> dict[str, int]:
+        before = await published()
+        async with engine.begin() as conn:
+            await storage.call_for_law(conn)
+        await everybody(engine, law, held)
+        async with engine.connect() as conn:
+            assert await storage.count_behind(conn) == 0
+        return {subject: (await desk.state(subject))["version"] - version for subject, version in before.items()}
+
+    try:
+        assert await applied_to(current_law()) == {touched.subject: 0, other.subject: 0}
+        assert await applied_to(changed(both_decide)) == {touched.subject: 1, other.subject: 0}
+        assert await applied_to(changed(no_sight)) == {touched.subject: 1, other.subject: 1}
+        await published()
+        await touched.withdraw(touched.subject, NURSE)
+        assert held(await desk.state(other.subject))
+        assert not held(await desk.state(touched.subject)), "a change that gateways have not heard of yet"
+    finally:
+        await back(desk)
 
 
 async def test_some_are_taken_at_a_time_and_each_once(make_case: MakeCase, desk: Desk, engine: AsyncEngine) -> None:

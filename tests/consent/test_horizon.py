@@ -384,3 +384,17 @@ def test_a_leader_that_wrote_the_first_record_of_a_partition_is_not_ready_before
 
 def test_what_is_promised_is_a_lease_of_five_seconds_and_a_grace_of_a_quarter() -> None:
     assert (LEASE_SECONDS, GRACE_SECONDS) == (5.0, 0.25)
+
+
+def test_a_state_is_held_only_where_the_newest_record_says_the_same_in_the_same_version() -> None:
+    topics = Topics()
+    assert not topics.holds("s", 0, b"mark")
+    topics.learn(P, 5, 1.0, "s", 2, b"mark")
+    assert topics.holds("s", 2, b"mark")
+    assert not topics.holds("s", 2, b"other")
+    assert not topics.holds("s", 3, b"mark"), "a newer version is on its way"
+    assert not topics.holds("t", 2, b"mark")
+    topics.learn(P, 6, 1.0, "s", 3)
+    assert not topics.holds("s", 3, b""), "a record without a mark says nothing"
+    topics.learn(P, 7, 1.0, "s", 3, b"mark")
+    assert not topics.holds("s", 3, b"mark"), "gateways keep the first of a version"

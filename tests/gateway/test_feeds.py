@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import gateway.app
 from chassis.clock import rfc3339
+from chassis.delivery import Delivery
 from chassis.events import Event, decode, headers, new_event, value
 from chassis.health import Health
 from chassis.lifespan import Tasks
@@ -28,7 +29,7 @@ from gateway.handlers.feeds.effects import NOTICES
 from gateway.messages import CHANGES, CONSENT, CONSUMED, LOGBOOK
 from gateway.model.decide import decide
 from gateway.model.handles import Handles, agency_audience
-from gateway.subscribers import GROUP, feed_work, make_subscribers
+from gateway.subscribers import GROUP, feed_work, make_reader
 from tests.bus import Bus, open_bus, until
 from tests.gateway.feeds_world import GUARDIAN, NURSE, POLICE, SCHOOL, YOUTH, World, grant
 from tests.stack import Kafka, Postgres
@@ -126,7 +127,7 @@ async def desk(kafka: Kafka, postgres: Postgres) -> AsyncIterator[Desk]:
             now=made.now, provider=provider,
         )  # fmt: skip
         tasks = Tasks()
-        for name, work in feed_work(bus.settings, provider, made.health, feeds, made.now):
+        for name, work in feed_work(bus.settings, made.health, feeds, made.now):
             tasks.start(name, work)
         try:
             await until(lambda: not made.health.reasons(), 40.0)
@@ -381,8 +382,8 @@ async def test_unknown_types_are_passed_over(desk: Desk) -> None:
 
 
 async def test_one_consumer_owns_a_subject_on_both_topics(desk: Desk) -> None:
-    found: Any = make_subscribers(desk.bus.settings, None).subscribers  # type: ignore[arg-type]
-    (subscriber,) = found
-    assert subscriber.topic_names == [LOGBOOK, CONSENT]
-    assert subscriber._connection_args["partition_assignment_strategy"] == [RangePartitionAssignor]
+    consumer: Any = make_reader(desk.bus.settings, Delivery(GROUP), None).consumer  # type: ignore[arg-type]
+    await consumer.stop()
+    assert consumer.subscription() == {LOGBOOK, CONSENT}
+    assert consumer._partition_assignment_strategy == (RangePartitionAssignor,)
     assert set(CHANGES) == set(CONSUMED[LOGBOOK])

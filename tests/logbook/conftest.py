@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.keys import SubjectKeys
 from chassis.storage import make_engine
-from logbook import handlers
 from logbook.app import create_app
+from logbook.handlers import participation
 from logbook.messages import ConsentGranted, ConsentWithdrawn
 from logbook.settings import Settings
 from tests.logbook.callers import Door, guides, settings_for
@@ -84,7 +84,7 @@ def take_part(door: Door, engine: AsyncEngine) -> TakePart:
             actions=list(actions), since=datetime.now(UTC) - timedelta(days=1), until=None,
         )  # fmt: skip
         async with engine.begin() as conn:
-            await handlers.take_grant(conn, str(uuid4()), grant)
+            await participation.take(conn, [participation.Told(str(uuid4()), datetime.now(UTC), grant)])
         return grant.grant
 
     return take
@@ -97,6 +97,6 @@ def leave(door: Door, engine: AsyncEngine) -> Leave:
     async def end(service: str, grant: str) -> None:
         gone = ConsentWithdrawn(grant=grant, subject=door.subject, recipient=f"service:{service}")
         async with engine.begin() as conn:
-            await handlers.take_withdrawal(conn, str(uuid4()), gone, datetime.now(UTC))
+            await participation.take(conn, [participation.Told(str(uuid4()), datetime.now(UTC), gone)])
 
     return end

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaMessage
 from prometheus_client import Gauge
 
 from chassis.delivery import Delivery
@@ -26,6 +26,21 @@ _TURNS = 8
 """How much longer a partition may wait for its turn: a consumer that is behind handles one after another."""
 _log = logging.getLogger(__name__)
 _lag = Gauge("samlogg_consumer_lag", "Messages between a consumer's position and the end", ["topic", "partition"])
+
+
+class Reader(Protocol):
+    """What reads: a broker with typed handlers, or `Batches`. Of its subscribers `consumer` and `tasks` are looked at,
+    where they have any."""
+
+    @property
+    def subscribers(self) -> Sequence[Any]:
+        """Whoever reads a topic."""
+
+    async def start(self) -> None:
+        """Begin to read."""
+
+    async def stop(self) -> None:
+        """Stop reading."""
 
 
 def event_of(message: KafkaMessage) -> Event:
@@ -47,8 +62,8 @@ def of_type(*kinds: str) -> Callable[[KafkaMessage], Awaitable[bool]]:
     return fits
 
 
-async def consume(settings: Settings, delivery: Delivery, make: Callable[[], KafkaBroker], health: Health) -> None:
-    """Run the handlers of the broker that `make` builds, until cancelled.
+async def consume(settings: Settings, delivery: Delivery, make: Callable[[], Reader], health: Health) -> None:
+    """Run the handlers of the broker, or of the reader in batches, that `make` builds, until cancelled.
 
     A Kafka that is away at the start is waited for: the service's other doors work meanwhile. A broker object is made
     anew for each try, because one router serves only the last broker it was given to.
@@ -74,7 +89,7 @@ async def consume(settings: Settings, delivery: Delivery, make: Callable[[], Kaf
     raise asyncio.CancelledError
 
 
-async def _end(broker: KafkaBroker, producer: AIOKafkaProducer) -> None:
+async def _end(broker: Reader, producer: AIOKafkaProducer) -> None:
     """Stop within five seconds and leave nothing running: what was not committed comes again.
 
     The framework cancels handlers without waiting for them; one that still holds a connection must be done with it
@@ -93,7 +108,7 @@ async def _end(broker: KafkaBroker, producer: AIOKafkaProducer) -> None:
         ended.cancel()
 
 
-async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 2.0, patience: float = 15.0) -> None:
+async def watch_progress(broker: Reader, health: Health, *, every: float = 2.0, patience: float = 15.0) -> None:
     """Until cancelled: ready only while every partition moves, waits for its turn, or is at its end. Positions are
     asked of the broker.
 
@@ -134,7 +149,7 @@ async def watch_progress(broker: KafkaBroker, health: Health, *, every: float = 
     raise asyncio.CancelledError
 
 
-async def _behind(broker: KafkaBroker) -> dict[tuple[int, TopicPartition], int]:
+async def _behind(broker: Reader) -> dict[tuple[int, TopicPartition], int]:
     """Position of every assigned partition that is not at its end."""
     found: dict[tuple[int, TopicPartition], int] = {}
     for consumer in _consumers(broker):
@@ -149,7 +164,7 @@ async def _behind(broker: KafkaBroker) -> dict[tuple[int, TopicPartition], int]:
     return found
 
 
-def _consumers(broker: KafkaBroker) -> list[AIOKafkaConsumer]:
+def _consumers(broker: Reader) -> list[AIOKafkaConsumer]:
     return [found for one in broker.subscribers if (found := getattr(one, "consumer", None)) is not None]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -54,7 +55,12 @@ async def announce(conn: AsyncConnection, table: Table, topic: str, *found: even
 
     The current trace goes with each event that carries none. Order per key holds if the caller locked the key's row.
     """
-    rows = [_row(topic, event) for event in found]
+    await announce_to(conn, table, [(topic, event) for event in found])
+
+
+async def announce_to(conn: AsyncConnection, table: Table, found: Sequence[tuple[str, events.Event]]) -> None:
+    """As announce, each with its own topic, in this order."""
+    rows = [_row(topic, event) for topic, event in found]
     if rows:
         await conn.execute(insert(table), rows)
         await conn.execute(text(f"NOTIFY {CHANNEL}"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -31,9 +32,14 @@ def make_engine(url: str, *, pool_size: int = 8) -> AsyncEngine:
     engine = create_async_engine(
         url, pool_size=pool_size, max_overflow=0, pool_timeout=5, hide_parameters=True,
         connect_args={"timeout": 5, "command_timeout": 20, "server_settings": _TIMEOUTS},
+        json_serializer=_as_text, json_deserializer=msgspec.json.decode,
     )  # fmt: skip
     _only_living(engine)
     return engine
+
+
+def _as_text(found: Any) -> str:
+    return msgspec.json.encode(found).decode()
 
 
 def _only_living(engine: AsyncEngine) -> None:

@@ -106,6 +106,17 @@ def carried(traceparent: str | None) -> Iterator[None]:
 
 
 @contextmanager
+def consumed(traceparent: str | None, name: str) -> Iterator[None]:
+    """Work on what a message says under the trace it came with: a span of its own only where that is sampled."""
+    with carried(traceparent):
+        if traceparent is None or not traceparent.endswith("-01"):
+            yield
+            return
+        with trace.get_tracer("samlogg.consumed").start_as_current_span(name, kind=SpanKind.CONSUMER):
+            yield
+
+
+@contextmanager
 def publishing(headers: Mapping[str, str], name: str) -> Iterator[dict[str, str]]:
     """A producer span under the trace in `headers`; yields the headers with that span as parent.
 

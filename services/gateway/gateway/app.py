@@ -40,7 +40,7 @@ from gateway.model.decide import decide as decide_by_the_rules
 from gateway.model.handles import Handles
 from gateway.model.routing import Table, routes_of
 from gateway.settings import Settings
-from gateway.subscribers import feed_work, make_subscribers
+from gateway.subscribers import feed_work
 
 SERVICE = "gateway"
 OWNERS = ("consent", "directory", "logbook", "notify")
@@ -135,12 +135,12 @@ def create_app(
             working.start("streams", streams.watch_lease())
             working.start("changes", Changes(settings, streams).read())
             working.start("folded refusals", fold_regularly(refusals, records, lease_now))
-            for name, work in feed_work(settings, provider, health, feeds, now):
+            for name, work in feed_work(settings, health, feeds, now):
                 working.start(name, work)
             yield
 
     app = _app(provider, lifespan)
-    app.state.broker = _described(settings, provider, feeds)
+    app.state.broker = _described(settings, provider)
     app.include_router(identity_api.routes(identity, handles, lambda caller: door.relations(caller.actor)))
     app.include_router(streams_api.described())
     app.state.in_front_of = OWNERS  # whose public routes are in the contract of this door too
@@ -168,11 +168,9 @@ def _app(provider: TracerProvider, lifespan: Lifespan) -> Gateway:
     return app
 
 
-def _described(settings: Settings, provider: TracerProvider, feeds: Feeds) -> KafkaBroker:
-    """What the gateway reads and publishes, for its AsyncAPI; the working broker is made by `feed_work`."""
-    made = make_broker(settings, provider)
-    made.include_router(make_subscribers(settings, feeds))
-    return declare(made, PUBLISHED)
+def _described(settings: Settings, provider: TracerProvider) -> KafkaBroker:
+    """What the gateway publishes, for its AsyncAPI; what it reads says messages.CONSUMED."""
+    return declare(make_broker(settings, provider), PUBLISHED)
 
 
 def _services(settings: Settings, wall: Callable[[], float]) -> Services:

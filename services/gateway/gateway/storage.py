@@ -1,5 +1,6 @@
 """The gateway's database: logins under way and sessions. It holds no log content and no national id."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -14,11 +15,14 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    any_,
     delete,
     insert,
+    literal,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.inbox import forget_before, inbox_table
@@ -186,18 +190,22 @@ class Issued:
     above: tuple[tuple[str, str], ...]
 
 
-async def add_issued(conn: AsyncConnection, made: Issued, now: datetime) -> None:
-    """Remember a notice in the transaction that issues it."""
-    values: dict[str, Any] = {
-        "notice": made.notice, "recipient": made.recipient, "subject": made.subject, "basis": made.basis,
-        "category": made.category, "at": made.at, "grant": made.grant, "item": made.item, "above": made.above,
-        "issued_at": now,
-    }  # fmt: skip
-    await conn.execute(insert(notice_issued).values(values))
+async def add_issued(conn: AsyncConnection, issued: Sequence[Issued], now: datetime) -> None:
+    """Remember notices in the transaction that issues them."""
+    rows: list[dict[str, Any]] = [
+        {
+            "notice": made.notice, "recipient": made.recipient, "subject": made.subject, "basis": made.basis,
+            "category": made.category, "at": made.at, "grant": made.grant, "item": made.item, "above": made.above,
+            "issued_at": now,
+        }
+        for made in issued
+    ]  # fmt: skip
+    if rows:
+        await conn.execute(insert(notice_issued), rows)
 
 
-async def issued_about(conn: AsyncConnection, subject: str, since: datetime) -> list[Issued]:
-    """Notices about this subject, oldest first."""
+async def issued_about(conn: AsyncConnection, subjects: Collection[str], since: datetime) -> list[Issued]:
+    """Notices about these subjects, oldest first."""
     table = notice_issued.c
     asked = select(
         table.notice,
@@ -209,16 +217,17 @@ async def issued_about(conn: AsyncConnection, subject: str, since: datetime) -> 
         table.grant,
         table.item,
         table.above,
-    ).where(table.subject == subject, table.issued_at >= since)
+    ).where(table.subject == any_(literal(list(subjects), ARRAY(String))), table.issued_at >= since)
     return [
         Issued(*row[:8], tuple((item, category) for item, category in row.above))
         for row in await conn.execute(asked.order_by(table.issued_at, table.notice))
     ]
 
 
-async def forget_issued(conn: AsyncConnection, notice: str) -> None:
-    """The notice was revoked."""
-    await conn.execute(delete(notice_issued).where(notice_issued.c.notice == notice))
+async def forget_issued(conn: AsyncConnection, notices: Collection[str]) -> None:
+    """These notices were revoked."""
+    if notices:
+        await conn.execute(delete(notice_issued).where(notice_issued.c.notice.in_(notices)))
 
 
 async def sweep_feeds(conn: AsyncConnection, *, issued_before: datetime, handled_before: datetime) -> None:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
-from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis import housekeeping, logs, tracing
@@ -52,7 +51,7 @@ def create_app(
             await migrate(engine, MIGRATIONS)
             await keys.prepare()
             if bus:
-                _start(tasks, settings, provider, engine, business, health, known)
+                _start(tasks, settings, engine, business, health, known)
             tasks.start(
                 "housekeeping",
                 housekeeping.forget(engine, wall_now, keys=storage.idempotency, handled=storage.inbox),
@@ -68,14 +67,13 @@ def create_app(
     secret = settings.hash_key.get_secret_value()
     app.include_router(api.router(api.Parts(engine, keys, verified, known.of, secret, business)))
     api.install(app)
-    app.state.broker = subscribers.make_logbook_broker(settings, provider, Delivery(SERVICE), engine)  # for AsyncAPI
+    app.state.broker = subscribers.describe(settings, provider)
     return app
 
 
 def _start(
     tasks: Tasks,
     settings: Settings,
-    provider: TracerProvider,
     engine: AsyncEngine,
     clock: Clock,
     health: Health,
@@ -86,9 +84,7 @@ def _start(
     tasks.start("guides", subscribers.follow_directory(settings, known, clock, health))
     tasks.start(
         "consumer",
-        consume(
-            settings, delivery, lambda: subscribers.make_logbook_broker(settings, provider, delivery, engine), health
-        ),
+        consume(settings, delivery, lambda: subscribers.make_consent_reader(settings, delivery, engine), health),
     )
 
 

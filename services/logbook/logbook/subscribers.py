@@ -1,73 +1,58 @@
 """What the logbook listens to: consent events, from which participants come, and the guides of the districts."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord
-from faststream.kafka import KafkaBroker, KafkaMessage, KafkaRouter
+from faststream.kafka import KafkaBroker
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import Gauge
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chassis.clock import Clock, from_rfc3339
-from chassis.consuming import of_type
+from chassis.batches import Batches
+from chassis.clock import Clock
 from chassis.delivery import Delivery
 from chassis.events import BadEvent, decode
 from chassis.following import follow, move_clock
 from chassis.health import Health
-from chassis.kafka import declare, make_broker, make_router, subscription
+from chassis.kafka import declare, make_broker
 from chassis.settings import Settings
 from logbook import handlers, messages
+from logbook.handlers import participation
 from logbook.model import Guide, Guides
 
 GUIDES = "guides"
 _DISTRICT = "district:"
+_SLICES: Mapping[str, type[messages.ConsentGranted | messages.ConsentWithdrawn]] = {
+    messages.CONSENT_GRANTED: messages.ConsentGranted, messages.CONSENT_WITHDRAWN: messages.ConsentWithdrawn,
+}  # fmt: skip
 _log = logging.getLogger(__name__)
 _closed = Gauge("samlogg_guides_closed", "Districts whose last state record could not be read")
 
 
-def consent_router(settings: Settings, engine: AsyncEngine) -> KafkaRouter:
-    """The typed handlers of consent.events.v1. A router serves one broker: make a new one for each."""
-    router = make_router()
-    consent = router.subscriber(
-        messages.CONSENT_EVENTS, title=messages.CONSENT_EVENTS, **subscription(settings, handlers.SERVICE)
-    )
+def make_consent_reader(settings: Settings, delivery: Delivery, engine: AsyncEngine) -> Batches[participation.Told]:
+    """Reads consent.events.v1 in batches: a new law table ends and begins grants by the ten thousand."""
 
-    async def granted(body: messages.ConsentGranted, msg: KafkaMessage) -> None:
-        """Somebody takes part from now on."""
+    async def take(found: Sequence[participation.Told], _: AIOKafkaConsumer) -> None:
         async with engine.begin() as conn:
-            await handlers.take_grant(conn, _header(msg, "ce_id"), body)
+            await participation.take(conn, found)
 
-    async def withdrawn(body: messages.ConsentWithdrawn, msg: KafkaMessage) -> None:
-        """A grant has ended."""
-        at = from_rfc3339(_header(msg, "ce_time"))
-        async with engine.begin() as conn:
-            await handlers.take_withdrawal(conn, _header(msg, "ce_id"), body, at)
-
-    async def other(msg: KafkaMessage) -> None:
-        """Types that are not for us; without a handler they would be received for ever."""
-
-    consent(filter=of_type(messages.CONSENT_GRANTED))(granted)
-    consent(filter=of_type(messages.CONSENT_WITHDRAWN))(withdrawn)
-    consent(other)
-    return router
+    return Batches(settings, [messages.CONSENT_EVENTS], handlers.SERVICE, delivery, to_told, take)
 
 
-def make_logbook_broker(
-    settings: Settings, provider: TracerProvider, delivery: Delivery, engine: AsyncEngine
-) -> KafkaBroker:
-    """The broker with every handler of the logbook. What it is said to publish is for AsyncAPI: the relay does it."""
-    broker = make_broker(settings, provider, [delivery])
-    broker.include_router(consent_router(settings, engine))
-    return declare(broker, messages.PUBLISHED)
+def to_told(record: "ConsumerRecord[bytes, bytes]") -> participation.Told | None:
+    """What a record says of who takes part; None for types that are not for us. BadEvent, ValidationError."""
+    event = decode(record.key, record.value, record.headers)
+    slice_ = _SLICES.get(event.type)
+    return None if slice_ is None else participation.Told(event.id, event.time, slice_.model_validate(event.data))
 
 
-def _header(msg: KafkaMessage, name: str) -> str:
-    found = msg.headers.get(name)
-    if not found:
-        raise BadEvent(f"{name} is missing")
-    return str(found)
+def describe(settings: Settings, provider: TracerProvider) -> KafkaBroker:
+    """What the logbook publishes, for AsyncAPI: the relay does it. What it reads says messages.CONSUMED."""
+    return declare(make_broker(settings, provider), messages.PUBLISHED)
 
 
 async def follow_directory(settings: Settings, guides: Guides, clock: Clock, health: Health) -> None:

@@ -27,6 +27,8 @@ CONFIRMED = "consent_confirmed"
 TRACE = "traceparent"
 _EVENT_IDS = UUID("0d1c7a76-3f36-5a1e-8a3c-7f0b5c0f9d02")
 _REASONS: Mapping[str, Literal["law", "date"]] = {"law": "law", "law-fact": "law", "day": "date"}
+_OF_NOBODY = frozenset({"law", "day"})
+"""Changes that no caller has asked for, and so none waits for: they come by the ten thousand."""
 _POLL_SECONDS = 0.25
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -71,10 +73,10 @@ async def confirmed(conn: AsyncConnection, rows: Sequence[Mapping[str, Any]]) ->
     grants = await storage.grants_by_id(conn, ids) if ids else {}
     events = [event for change in found for event in _events(change, grants)]
     await announce(conn, storage.outbox, messages.EVENTS, *events)
-    await conn.execute(
-        text("SELECT pg_notify(:channel, id) FROM unnest(CAST(:ids AS text[])) AS id"),
-        {"channel": CONFIRMED, "ids": [change.id for change in found]},
-    )
+    awaited = [change.id for change in found if change.kind not in _OF_NOBODY]
+    if awaited:
+        query = text("SELECT pg_notify(:channel, id) FROM unnest(CAST(:ids AS text[])) AS id")
+        await conn.execute(query, {"channel": CONFIRMED, "ids": awaited})
 
 
 def _events(change: ChangeRow, grants: Mapping[str, Mapping[str, Any]]) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from chassis.outbox import announce
 from consent import messages, storage
 from consent.handlers import applying, changes, granting
 from consent.handlers.granting import Plan, Spoken, counting
-from consent.handlers.state import TURN
+from consent.handlers.state import TURN, standing_of
 from consent.model.ending import Ending, Running, endings, next_mark, reason
 from consent.model.law import Law, answerers, next_turn
 from consent.model.requests import Cell, asked_for, needed, waits_for
@@ -78,11 +78,11 @@ async def some(conn: AsyncConnection, law: Law, limit: int, now: datetime) -> Se
 
 async def _gathered(conn: AsyncConnection, law: Law, taken: Mapping[str, date | None], now: datetime) -> Sequence[_Due]:
     subjects, epoch = list(taken), int(now.timestamp())
-    requests = await storage.requests_about(conn, subjects, law.ends)
+    stands = await standing_of(conn, law, subjects, now)
+    requests, grants = stands.requests, stands.grants
     words = await storage.words_about(conn, [row.rules.id for rows in requests.values() for row in rows])
-    grants = await storage.grants_about(conn, subjects, epoch)
     over = await storage.grants_over(conn, subjects, epoch)
-    plans = await applying.plans_for(conn, law, subjects, now)
+    plans = await applying.plans_for(conn, law, subjects, now, stands)
     ends = {id_ for planned in plans.values() for plan in planned for id_ in plan.end}
     return [
         _Due(

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -26,7 +26,8 @@ from chassis.outbox import announce
 from chassis.storage import raw_connection, while_awake
 from consent import storage
 from consent.handlers import applying, changes, days
-from consent.handlers.publishing import DEADLINE, SUBJECTS, Publishing, TopicIsNewer
+from consent.handlers.publishing import DEADLINE, MARK, SUBJECTS, Publishing, TopicIsNewer
+from consent.handlers.state import mark
 from consent.model.horizon import LEASE_SECONDS, Horizon, Pending, Topics
 from consent.model.law import Law
 from consent.settings import Settings
@@ -101,7 +102,7 @@ class Leader:
         found = events.text_headers(record.headers)
         version = int(found.get("ce_aggregateversion", "0"))
         subject = (record.key or b"").decode() if record.topic == SUBJECTS else None
-        self._topics.learn(partition, record.offset, now, subject, version)
+        self._topics.learn(partition, record.offset, now, subject, version, bytes.fromhex(found.get(MARK, "")))
 
     # -- leading --------------------------------------------------------------------------------------------------
 
@@ -202,7 +203,7 @@ class Leader:
                 lawful = generation == through
                 ahead = await storage.count_pending(conn) >= _AHEAD
                 if not ahead and not lawful:
-                    done = await applying.some(conn, self._law, after, _SLICE, self._clock.now())
+                    done = await applying.some(conn, self._law, after, _SLICE, self._clock.now(), self._held)
                     through = generation if not done and after is None else through
                     after = done[-1] if done else None
                 elif not ahead:
@@ -211,6 +212,10 @@ class Leader:
                     await _still_ours(conn, horizon.epoch)  # last: what holds that row holds up every heartbeat's check
             if ahead or len(done) < _SLICE:  # a slice for each single change would be most of what the database does
                 await asyncio.sleep(_TICK if lawful else _SOON)
+
+    def _held(self, found: Mapping[str, Any]) -> bool:
+        """Is this state what the topic says, in this version? Whatever led before was fenced before our barriers."""
+        return self._topics.holds(found["subject"], found["version"], mark(found))
 
     async def _write_barriers(self, producer: AIOKafkaProducer, horizon: Horizon) -> None:
         async with asyncio.timeout(DEADLINE), producer.transaction():

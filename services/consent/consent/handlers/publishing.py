@@ -12,12 +12,16 @@ from chassis import events
 from chassis.clock import Clock, lease_now
 from chassis.lifespan import woken
 from consent.handlers import applying, days, state
+from consent.handlers.state import mark
 from consent.model.horizon import Horizon, Pending, Topics
 from consent.model.law import Law
 
 SUBJECTS = "consent.state.v1"
 DEADLINE = 8.0
 """Seconds for one transaction with the broker."""
+
+MARK = "ce_statemark"
+"""The header with the mark of what a record says (handlers/state.py), by which the leader knows what gateways hold."""
 
 _BATCH = 200
 _TICK = 0.5
@@ -101,7 +105,7 @@ class Publishing:
                 event = events.new_event(
                     "consent", SUBJECTS, body["subject"], body, self._clock.now(), version=body["version"]
                 )
-                value, headers = events.value(event), events.headers(event)
+                value, headers = events.value(event), [*events.headers(event), (MARK, mark(body).hex().encode())]
                 sent.append(await self._producer.send(SUBJECTS, value, event.key.encode(), headers=headers))
         for body, record in zip(found, sent, strict=True):
             place = await record  # at once: the transaction is committed

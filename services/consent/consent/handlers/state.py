@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
@@ -14,8 +17,9 @@ from consent.model.own_say import keepings, kept
 from consent.model.registers import PLAIN
 from consent.model.requests import asked_for
 from consent.model.state import Known, Live, OpenRequest, by_law, inside, whole
-from consent.storage import RequestRow, SubjectRow
+from consent.storage import GrantRow, RequestRow, SubjectRow
 
+_MARK_BYTES = 12
 TURN = 10
 """So many subjects are worked on before others get their turn: heartbeats must not wait for hundreds."""
 
@@ -32,14 +36,31 @@ async def state_of(conn: AsyncConnection, law: Law, subject: str, now: datetime)
     return found[0]
 
 
-async def states_of(conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime) -> list[dict[str, Any]]:
-    """As state_of, for each of these subjects that there is."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is asked about some subjects, and what is granted, each by subject."""
+
+    requests: Mapping[str, Sequence[RequestRow]]
+    grants: Mapping[str, Sequence[GrantRow]]
+
+
+async def standing_of(conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime) -> Standing:
+    """Read both for these subjects."""
+    requests = await storage.requests_about(conn, subjects, law.ends)
+    return Standing(requests, await storage.grants_about(conn, subjects, int(now.timestamp())))
+
+
+async def states_of(
+    conn: AsyncConnection, law: Law, subjects: Sequence[str], now: datetime, stands: Standing | None = None
+) -> list[dict[str, Any]]:
+    """As state_of, for each of these subjects that there is. stands: of these and maybe others, where it was read."""
     on, epoch = law.day_of(now), int(now.timestamp())
+    if stands is None:
+        stands = await standing_of(conn, law, subjects, now)
     rows = await storage.subject_rows(conn, subjects)
     known = await _known(conn, rows)
     categories = tuple((await content_categories(conn)).values())
-    grants = await storage.grants_about(conn, subjects, epoch)
-    requests = await storage.requests_about(conn, subjects, law.ends)
+    grants, requests = stands.grants, stands.requests
     guarded = any(one.standings.get(id_, PLAIN).protected for id_, one in known.items())
     sectors = {id_: one.kind for id_, one in (await storage.services(conn)).items()} if guarded else {}
     keeping = await storage.keeping_words(conn, subjects)
@@ -63,6 +84,12 @@ async def states_of(conn: AsyncConnection, law: Law, subjects: Sequence[str], no
         hidden = kept(keepings(keeping.get(subject, ())))
         found.append(whole(subject, row.version, live, seen, open_requests, hidden, told))
     return found
+
+
+def mark(found: Mapping[str, Any]) -> bytes:
+    """What tells a published state from any other of the same subject, whatever their versions."""
+    told = msgspec.json.encode({**found, "version": 0}, order="deterministic")
+    return blake2b(told, digest_size=_MARK_BYTES).digest()
 
 
 async def known_of(conn: AsyncConnection, subjects: Sequence[str]) -> Mapping[str, Known]:

@@ -17,11 +17,12 @@ GRACE_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a subject's newest known record is, and which version it holds."""
+    """Where a subject's newest known record is, which version it holds, and the mark of what it says."""
 
     version: int
     partition: Partition
     offset: int
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,16 @@ class Topics:
         self._recent: dict[Partition, deque[tuple[float, int]]] = {}
 
     def learn(
-        self, partition: Partition, offset: int, now: float, subject: str | None = None, version: int = 0
-    ) -> None:
+        self, partition: Partition, offset: int, now: float, subject: str | None = None, version: int = 0,
+        mark: bytes = b"",
+    ) -> None:  # fmt: skip
         """A record was read at `now`. A subject's place moves only to a higher version."""
         self.ends[partition] = offset + 1
         self._known(partition, offset + 1, now)
         if subject is not None:
             known = self.places.get(subject)
             if known is None or version > known.version:
-                self.places[subject] = Place(version, partition, offset)
+                self.places[subject] = Place(version, partition, offset, mark)
 
     def published(self, partition: Partition, offset: int, now: float) -> None:
         """A record of our own is there, whether or not it was read back yet.
@@ -75,6 +77,11 @@ class Topics:
     def ahead(self, database: Mapping[str, int]) -> list[str]:
         """Subjects of which the topic knows more: the database was restored, and nothing may be confirmed by it."""
         return [subject for subject, place in self.places.items() if place.version > database.get(subject, 0)]
+
+    def holds(self, subject: str, version: int, mark: bytes) -> bool:
+        """Is the newest record this very version, and does it say the very same? Not known: no."""
+        place = self.places.get(subject)
+        return place is not None and bool(mark) and (place.version, place.mark) == (version, mark)
 
     def _version(self, subject: str) -> int:
         place = self.places.get(subject)

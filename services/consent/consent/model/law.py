@@ -344,15 +344,18 @@ _SYSTEM = tuple(Category(id_) for id_ in SYSTEM_CATEGORIES)
 
 @lru_cache(maxsize=50_000)
 def _all_runs(law: Law, who: Who, categories: tuple[Category, ...], born: date, facts: Facts) -> tuple[Sight, ...]:
-    return tuple(sight for category in categories for sight in _runs(law, who, category, born, facts))
-
-
-def _runs(law: Law, who: Who, category: Category, born: date, facts: Facts) -> tuple[Sight, ...]:
-    """The days of sight, joined where nothing changes but the row."""
     days = [born, *(day for day in _edges(law, born, facts) if day > born)]
+    stretches = [(start, end, situation(facts, start)) for start, end in spans(days)]
+    return tuple(sight for category in categories for sight in _runs(law, who, category, born, stretches))
+
+
+def _runs(
+    law: Law, who: Who, category: Category, born: date, stretches: Iterable[tuple[date, date | None, Situation]]
+) -> tuple[Sight, ...]:
+    """The days of sight, joined where nothing changes but the row."""
     found: list[Sight] = []
-    for start, end in spans(days):
-        row = _seen(law, who, category, born, start, situation(facts, start))
+    for start, end, now in stretches:
+        row = _seen(law, who, category, born, start, now)
         if row is None:
             continue
         last = found[-1] if found else None

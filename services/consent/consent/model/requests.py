@@ -116,7 +116,8 @@ def counts(law: Law, request: Asked, person: str, cell: Cell, at: datetime, on: 
     Not where its giver has more say now than then: who takes over a decision is asked anew. (With a yes that was good
     only together with somebody else's, nobody has agreed alone.)
     """
-    return law.day_of(at) >= _say_since(law, request, person, cell, on)
+    day, grown = law.day_of(at), _who(law, request, cell, on).since.values()
+    return day >= max(grown, default=date.min) or day >= _say_since(law, request, person, cell, on)
 
 
 def _say_since(law: Law, request: Asked, person: str, cell: Cell, on: date) -> date:

@@ -19,6 +19,7 @@ from consent.storage.facts import (
     generation,
     law_is_new,
     lock_behind,
+    pass_over,
     raise_all,
     subjects_after,
 )
@@ -362,6 +363,7 @@ __all__ = [
     "numbers_by_hash",
     "numbers_of",
     "outbox",
+    "pass_over",
     "person",
     "person_by_hash",
     "person_by_id",

@@ -107,6 +107,17 @@ async def raise_all(
     await conn.execute(text("SELECT pg_notify('consent_changed', '')"))
 
 
+async def pass_over(conn: AsyncConnection, subjects: Mapping[str, int | None], generation_: int) -> None:
+    """This generation of the law yields nothing new for these subjects, but maybe sooner: each with when others decide
+    under it (epoch seconds)."""
+    query = (
+        "UPDATE subject SET law_generation = :generation, due = least(subject.due, next.turn)"
+        " FROM unnest(CAST(:ids AS uuid[]), CAST(:turns AS bigint[])) AS next(id, turn) WHERE subject.id = next.id"
+    )
+    given = {"generation": generation_, "ids": list(subjects), "turns": list(subjects.values())}
+    await conn.execute(text(query), given)
+
+
 async def subjects_after(conn: AsyncConnection, after: str | None, limit: int) -> list[str]:
     """The next subjects by id."""
     query = select(subject.c.id).order_by(subject.c.id).limit(limit)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import any_, func, insert, literal, or_, select, text, true
+from sqlalchemy import any_, func, insert, literal, or_, select, text, true, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import NullType
 
 from consent.model.grants import GrantKind, Narrowing, Terms
 from consent.storage.facts import ids as among
@@ -53,22 +54,7 @@ async def grants_of(conn: AsyncConnection, subject: str, now: int) -> list[Grant
 
 async def grants_about(conn: AsyncConnection, subjects: Iterable[str], now: int) -> dict[str, list[GrantRow]]:
     """As grants_of, for each subject that has any."""
-    began, ended = change.alias(), change.alias()
-    query = (
-        select(
-            *(grants.c[name] for name in _TERMS),
-            (began.c.state == "confirmed").label("begun"),
-            (ended.c.state == "confirmed").label("over"),
-        )
-        .join(began, began.c.id == grants.c.began)
-        .outerjoin(ended, ended.c.id == grants.c.ended)
-        .where(
-            grants.c.subject == among(subjects),
-            or_(grants.c.ends.is_(None), grants.c.ends > now),
-            or_(grants.c.ended.is_(None), ended.c.state == "pending"),
-        )
-        .order_by(grants.c.begins, grants.c.id)
-    )
+    query = _GRANTS.where(grants.c.subject == among(subjects), or_(grants.c.ends.is_(None), grants.c.ends > now))
     found: dict[str, list[GrantRow]] = {}
     for row in await conn.execute(query):
         found.setdefault(row.subject, []).append(_grant(row))
@@ -81,6 +67,20 @@ _TERMS = (
     "ended", "kind",
 )  # fmt: skip
 """Of a grant, without who gave it."""
+_LISTS = ("categories", "actions", "excluded")
+"""As the driver gives them: SQLAlchemy would look at each of their items."""
+_began, _ended = change.alias(), change.alias()
+_GRANTS = (
+    select(
+        *(type_coerce(grants.c[name], NullType()) if name in _LISTS else grants.c[name] for name in _TERMS),
+        (_began.c.state == "confirmed").label("begun"),
+        (_ended.c.state == "confirmed").label("over"),
+    )
+    .join(_began, _began.c.id == grants.c.began)
+    .outerjoin(_ended, _ended.c.id == grants.c.ended)
+    .where(or_(grants.c.ended.is_(None), _ended.c.state == "pending"))
+    .order_by(grants.c.begins, grants.c.id)
+)
 
 
 def _grant(row: Any) -> GrantRow:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -41,8 +42,7 @@ class RequestRow:
     renews: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """The latest word of a person about a cell, and which row of `answer` is its evidence.
 
     manner: how it came. at: when an answer was given, or when a withdrawal was taken.
@@ -90,12 +90,15 @@ async def requests_about(
         return {}
     ids = [row.id for row in rows]
     cells: dict[str, dict[Cell, tuple[Category, str | None]]] = {id_: {} for id_ in ids}
-    for row in await conn.execute(select(request_cell).where(request_cell.c.request == among(ids))):
-        found = Cell(row.service, row.category, row.action)
-        cells[row.request][found] = Category(row.category, row.special, row.sector), row.controller
+    for id_, service, category, action, special, sector, controller in await conn.execute(
+        _CELLS.where(request_cell.c.request == among(ids))
+    ):
+        found = Cell(service, category, action)
+        cells[id_][found] = _category(category, special, sector), controller
     guardians: dict[str, set[str]] = {id_: set() for id_ in ids}
-    for row in await conn.execute(select(request_guardian).where(request_guardian.c.request == among(ids))):
-        guardians[row.request].add(row.guardian)
+    holders = select(request_guardian.c.request, request_guardian.c.guardian)
+    for id_, guardian in await conn.execute(holders.where(request_guardian.c.request == among(ids))):
+        guardians[id_].add(guardian)
     facts = await facts_of(conn, {row.subject for row in rows})
     named = {person for found in facts.values() for fact in found for person in fact.people}.union(*guardians.values())
     standings = await standings_of(conn, named | {row.subject for row in rows})
@@ -107,6 +110,11 @@ async def requests_about(
         known = _Known(cells[row.id], frozenset(guardians[row.id]), said, ends(row.until), away)
         made.setdefault(row.subject, []).append(_request(row, known))
     return made
+
+
+_ABOUT_CELL = ("request", "service", "category", "action", "special", "sector", "controller")
+_CELLS = select(*(request_cell.c[name] for name in _ABOUT_CELL))
+_category = lru_cache(maxsize=1_000)(Category)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +184,8 @@ async def words_about(conn: AsyncConnection, requests: Iterable[str]) -> dict[st
         .where(answer.c.request == among(ids), person_standing.c.closed.is_not(True))
         .order_by(*columns, answer.c.seq.desc())
     )
-    for row in await conn.execute(query):
-        cell = Cell(row.service, row.category, row.action)
-        found[row.request][row.person, cell] = Word(row.said, row.seq, row.manner, row.at)
+    for request_, person_, service, category, action, *word in await conn.execute(query):
+        found[request_][person_, Cell(service, category, action)] = Word(*word)
     return found
 
 

@@ -4,7 +4,6 @@ from logbook.handlers.items import add_entry, add_highlight, set_goal
 from logbook.handlers.logs import accept_handover, change_level, offer_handover, open_log
 from logbook.handlers.measures import accept_measure, evaluate_measure, plan_measure, start_measure
 from logbook.handlers.meetings import call_off_meeting, move_meeting, plan_meeting
-from logbook.handlers.participation import take_grant, take_withdrawal
 from logbook.handlers.reading import log_view, read_item, read_items
 from logbook.handlers.work import SERVICE, Work
 
@@ -28,6 +27,4 @@ __all__ = [
     "read_items",
     "set_goal",
     "start_measure",
-    "take_grant",
-    "take_withdrawal",
 ]

@@ -1,26 +1,43 @@
 """Who takes part, as `consent` tells it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.inbox import first_time
+from chassis.inbox import first_times
 from logbook import messages, storage
 from logbook.model import Participation
 
 _HANDLER = "participation"
 
 
-async def take_grant(conn: AsyncConnection, event: str, grant: messages.ConsentGranted) -> None:
-    """Somebody takes part from now on. Has its effect once per event."""
-    if await first_time(conn, storage.inbox, event, _HANDLER):
-        found = Participation(grant.grant, grant.recipient, tuple(grant.categories), tuple(grant.actions), grant.since)
-        await storage.keep_grant(conn, grant.subject, found, grant.until)
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A grant that has begun or ended, in which event, and when that was."""
+
+    event: str
+    at: datetime
+    said: messages.ConsentGranted | messages.ConsentWithdrawn
 
 
-async def take_withdrawal(
-    conn: AsyncConnection, event: str, withdrawn: messages.ConsentWithdrawn, at: datetime
-) -> None:
-    """A grant has ended. Has its effect once per event, also when it comes before the grant itself."""
-    if await first_time(conn, storage.inbox, event, _HANDLER):
-        await storage.end_grant(conn, withdrawn.subject, withdrawn.grant, withdrawn.recipient, at)
+async def take(conn: AsyncConnection, told: Sequence[Told]) -> None:
+    """Somebody takes part from now on, or no longer. Each event has its effect once.
+
+    The order of a grant and of its own end makes no difference: so all that began are kept, then all that ended.
+    """
+    fresh = await first_times(conn, storage.inbox, [one.event for one in told], _HANDLER)
+    began: dict[str, tuple[str, Participation, datetime | None]] = {}
+    ended: dict[str, tuple[str, str, datetime]] = {}
+    for one in told:
+        said = one.said
+        if one.event not in fresh:
+            continue
+        if isinstance(said, messages.ConsentGranted):
+            found = Participation(said.grant, said.recipient, tuple(said.categories), tuple(said.actions), said.since)
+            began[said.grant] = (said.subject, found, said.until)
+        else:
+            ended[said.grant] = (said.subject, said.recipient, one.at)
+    await storage.keep_grants(conn, list(began.values()))
+    await storage.end_grants(conn, ended)

@@ -1,6 +1,6 @@
 """Logs, their levels, holders, handovers and participants: the few queries they need. Nothing here commits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import RowMapping, and_, func, insert, or_, select, update
@@ -194,31 +194,36 @@ async def granted_to(conn: AsyncConnection, grants: Iterable[str]) -> dict[str, 
     return {row.grant: row.recipient for row in await conn.execute(query)}
 
 
-async def keep_grant(conn: AsyncConnection, subject: str, found: Participation, until: datetime | None) -> None:
-    """A grant has come into force. A withdrawal that came before it stays: grants are immutable and end once."""
-    values = {
-        "subject": subject,
-        "recipient": found.recipient,
-        "categories": list(found.categories),
-        "actions": list(found.actions),
-        "since": found.since,
-        "until": until,
-    }
-    await conn.execute(
-        upsert(participation)
-        .values(grant=found.grant, **values)
-        .on_conflict_do_update(index_elements=["grant"], set_=values)
-    )
+async def keep_grants(conn: AsyncConnection, began: Sequence[tuple[str, Participation, datetime | None]]) -> None:
+    """Grants have come into force: of whom, what, until when. An end that was heard of before stays: grants are
+    immutable and end once."""
+    query = upsert(participation)
+    names = ("subject", "recipient", "categories", "actions", "since", "until")
+    kept = query.on_conflict_do_update(index_elements=["grant"], set_={name: query.excluded[name] for name in names})
+    rows = [
+        {
+            "grant": found.grant, "subject": subject, "recipient": found.recipient,
+            "categories": list(found.categories), "actions": list(found.actions), "since": found.since, "until": until,
+        }
+        for subject, found, until in began
+    ]  # fmt: skip
+    if rows:
+        await conn.execute(kept, rows)
 
 
-async def end_grant(conn: AsyncConnection, subject: str, grant: str, recipient: str, at: datetime) -> None:
-    """A grant has ended, whether or not its beginning has been heard of."""
-    values = {"grant": grant, "subject": subject, "recipient": recipient, "categories": [], "actions": []}
-    await conn.execute(
-        upsert(participation)
-        .values(**values, withdrawn_at=at)
-        .on_conflict_do_update(index_elements=["grant"], set_={"withdrawn_at": at})
-    )
+async def end_grants(conn: AsyncConnection, ended: Mapping[str, tuple[str, str, datetime]]) -> None:
+    """Grants have ended, whether or not their beginning has been heard of: by grant subject, recipient and when."""
+    query = upsert(participation)
+    kept = query.on_conflict_do_update(index_elements=["grant"], set_={"withdrawn_at": query.excluded.withdrawn_at})
+    rows = [
+        {
+            "grant": grant, "subject": subject, "recipient": recipient, "categories": [], "actions": [],
+            "withdrawn_at": at,
+        }
+        for grant, (subject, recipient, at) in ended.items()
+    ]  # fmt: skip
+    if rows:
+        await conn.execute(kept, rows)
 
 
 def author_columns(by: Author) -> dict[str, str | None]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -18,8 +18,8 @@ from chassis import tracing
 from chassis.clock import wall_now
 from chassis.delivery import PartFailure
 from chassis.events import Event, new_event
-from chassis.inbox import first_time
-from chassis.outbox import announce
+from chassis.inbox import first_times
+from chassis.outbox import announce_to
 from gateway import storage
 from gateway.messages import (
     ConsentDenied,
@@ -60,6 +60,25 @@ _unheard = Counter("samlogg_pointers_without_feed_total", "Pointers dropped beca
 Topics = Callable[[], Awaitable[Collection[str]]]
 """The names of the topics that are there now."""
 
+Said = (
+    LogChanged | ConsentGranted | ConsentWithdrawn | ConsentEndingSoon | SightChanged | ConsentRequested | ConsentDenied
+    | QuestionAsked | QuestionAnswered
+)  # fmt: skip
+_FOLLOW_STATE = (ConsentGranted, ConsentWithdrawn, SightChanged, ConsentRequested)
+"""Of these the subject's state must be here first: they say that it has changed."""
+_REVOKES = (ConsentWithdrawn, SightChanged)
+"""After these, notices of it that wait are decided again."""
+_TURN = 20
+"""So many events are decided before others get their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event, and the slice of it that is relied on."""
+
+    event: Event
+    said: Said
+
 
 class Feeds:
     """The effects of events: each is decided in one step on the facts, and committed in one transaction.
@@ -76,76 +95,67 @@ class Feeds:
         self._handles, self._decide, self._now = handles, decide, now
         self._known: set[str] = set()  # feeds that were seen to exist; the provisioner never takes one away
 
-    async def log_changed(self, event: Event, told: LogChanged, topics: Topics) -> None:
-        """Something happened in a log."""
-        at = told.at.replace(tzinfo=told.at.tzinfo or UTC).timestamp()
-        above = tuple((one.item, one.category) for one in told.above)
-        about = About(told.subject, category=told.category, at=at, item=told.item, above=above)
-        by = f"{told.actor.kind}:{told.actor.id}"
-        await self._once(event, topics, lambda now: feeds.of_change(about, by, self._facts, now, self._decide))
+    async def take(self, told: Sequence[Told], topics: Topics) -> None:
+        """The effects of these events, each once: decided under the lease, then written in one transaction.
 
-    async def consent_granted(self, event: Event, told: ConsentGranted, topics: Topics) -> None:
-        """A grant is in force."""
-        await self._caught_up(event, told.subject)
-        await self._once(
-            event, topics,
-            lambda now: feeds.of_grant(told.subject, told.grant, told.recipient, self._facts, now, self._decide),
-        )  # fmt: skip
-
-    async def consent_withdrawn(self, event: Event, told: ConsentWithdrawn, topics: Topics) -> None:
-        """A grant has ended: agencies are told, and notices that wait under it are revoked."""
-        await self._caught_up(event, told.subject)
-        await self._once(
-            event, topics,
-            lambda now: feeds.of_withdrawal(told.subject, told.recipient, self._facts, now, self._decide),
-            revoke=True,
-        )  # fmt: skip
-
-    async def consent_ending_soon(self, event: Event, told: ConsentEndingSoon, topics: Topics) -> None:
-        """Grants end soon: those who may do something about it are told that there is something to see."""
-        await self._once(
-            event, topics,
-            lambda now: feeds.of_ending(told.subject, told.asker, told.people, self._facts, now, self._decide),
-        )  # fmt: skip
-
-    async def sight_changed(self, event: Event, told: SightChanged, topics: Topics) -> None:
-        """Something is kept from those who see by law, or is no longer: notices of it that wait are revoked.
-
-        Nobody hears of it but who is named: the youth, or who is to give the reason for it.
+        In one: inbox, outbox and what was issued. PartFailure when lease, state or feed is missing.
         """
-        await self._caught_up(event, told.subject)
-        await self._once(
-            event, topics,
-            lambda now: feeds.of_keeping(told.subject, told.tell, self._facts, now, self._decide), revoke=True,
-        )  # fmt: skip
+        decided: dict[str, tuple[Told, Effects]] = {}
+        for number, one in enumerate(told):
+            await self._caught_up(one)
+            if number % _TURN == 0:
+                await asyncio.sleep(0)
+            await _wait(self._holds_lease, "lease")
+            effects = self._effects(one.said, self._now().timestamp())
+            decided.setdefault(one.event.id, (one, effects))
+        with_feed = {
+            id_: replace(effects, pointers=await self._with_feed(effects.pointers, one.event, topics))
+            for id_, (one, effects) in decided.items()
+        }
+        now = self._now()
+        async with self._engine.begin() as conn:
+            fresh = await first_times(conn, storage.inbox, decided, HANDLER)
+            await self._write(conn, [(decided[id_][0], with_feed[id_]) for id_ in decided if id_ in fresh], now)
 
-    async def consent_requested(self, event: Event, told: ConsentRequested, topics: Topics) -> None:
-        """Somebody is asked."""
-        await self._caught_up(event, told.subject)
-        await self._once(
-            event, topics, lambda now: feeds.of_question(told.subject, told.asked, self._facts, now, self._decide)
-        )
+    async def _write(self, conn: AsyncConnection, effects: Sequence[tuple[Told, Effects]], now: datetime) -> None:
+        out: list[tuple[str, Event]] = []
+        issued: list[Issued] = []
+        for one, found in effects:
+            with tracing.consumed(one.event.traceparent, "feeds"):
+                for pointing in found.pointers:
+                    out.append((feed_topic(pointing.opaque), self._pointer(one.event, found.about.subject, pointing)))
+                    _told.labels(pointing.what).inc()
+                for recipient in found.recipients:
+                    out.append((NOTICES, _due(notice := str(uuid4()), recipient, one.event.id, now)))
+                    issued.append(_issued(notice, recipient, found.about))
+                    _told.labels("notice").inc()
+        await announce_to(conn, storage.outbox, out)
+        await storage.add_issued(conn, issued, now)
+        ended = {one.said.subject: one.event.traceparent for one, _ in effects if isinstance(one.said, _REVOKES)}
+        await self._revoke(conn, ended, now)
 
-    async def consent_denied(self, event: Event, told: ConsentDenied, topics: Topics) -> None:
-        """Somebody said no."""
-        by = f"person:{told.by}"
-        await self._once(
-            event, topics, lambda now: feeds.of_denial(told.subject, told.request, by, self._facts, now, self._decide)
-        )
-
-    async def question_asked(self, event: Event, told: QuestionAsked, topics: Topics) -> None:
-        """Somebody asks a service about a look."""
-        await self._once(
-            event, topics,
-            lambda now: feeds.of_asked_service(told.subject, told.service, self._facts, now, self._decide),
-        )  # fmt: skip
-
-    async def question_answered(self, event: Event, told: QuestionAnswered, topics: Topics) -> None:
-        """The service has answered."""
-        await self._once(
-            event, topics,
-            lambda now: feeds.of_service_answer(told.subject, told.asked_by, self._facts, now, self._decide),
-        )  # fmt: skip
+    def _effects(self, said: Said, now: float) -> Effects:
+        """Who is told of it, on today's facts."""
+        facts, decide = self._facts, self._decide
+        match said:
+            case LogChanged():
+                return feeds.of_change(_about(said), f"{said.actor.kind}:{said.actor.id}", facts, now, decide)
+            case ConsentGranted():
+                return feeds.of_grant(said.subject, said.grant, said.recipient, facts, now, decide)
+            case ConsentWithdrawn():  # agencies are told, and notices that wait under it are revoked
+                return feeds.of_withdrawal(said.subject, said.recipient, facts, now, decide)
+            case ConsentEndingSoon():  # those who may do something about it
+                return feeds.of_ending(said.subject, said.asker, said.people, facts, now, decide)
+            case SightChanged():  # nobody hears of it but who is named: the youth, or who is to give the reason for it
+                return feeds.of_keeping(said.subject, said.tell, facts, now, decide)
+            case ConsentRequested():
+                return feeds.of_question(said.subject, said.asked, facts, now, decide)
+            case ConsentDenied():
+                return feeds.of_denial(said.subject, said.request, f"person:{said.by}", facts, now, decide)
+            case QuestionAsked():
+                return feeds.of_asked_service(said.subject, said.service, facts, now, decide)
+            case QuestionAnswered():
+                return feeds.of_service_answer(said.subject, said.asked_by, facts, now, decide)
 
     async def keep_house(self) -> None:
         """For ever: forget notices that cannot wait any more, and events that cannot come again."""
@@ -158,34 +168,16 @@ class Feeds:
                 _log.warning("the feeds' house waits", extra={"error": type(error).__name__})
             await asyncio.sleep(_HOUSE_SECONDS)
 
-    async def _caught_up(self, event: Event, subject: str) -> None:
+    async def _caught_up(self, told: Told) -> None:
         """The subject's state is at least as new as the event says; an event that only claims so waits a little."""
+        event = told.event
 
         def here() -> bool:
-            held = self._facts.subjects.get(subject)
+            held = self._facts.subjects.get(told.said.subject)
             return event.version is None or (held is not None and held.version >= event.version)
 
-        if self._now() - event.time < _SETTLING:
+        if isinstance(told.said, _FOLLOW_STATE) and self._now() - event.time < _SETTLING:
             await _wait(here, "the subject's state")
-
-    async def _once(
-        self, event: Event, topics: Topics, decided: Callable[[float], Effects], *, revoke: bool = False
-    ) -> None:
-        """Decide under the lease, in one step; then inbox, outbox and what was issued in one transaction."""
-        await _wait(self._holds_lease, "lease")
-        now = self._now()
-        effects = decided(now.timestamp())
-        effects = replace(effects, pointers=await self._with_feed(effects.pointers, event, topics))
-        async with self._engine.begin() as conn:
-            if not await first_time(conn, storage.inbox, event.id, HANDLER):
-                return
-            for pointing in effects.pointers:
-                made = self._pointer(event, effects.about.subject, pointing)
-                await announce(conn, storage.outbox, feed_topic(pointing.opaque), made)
-                _told.labels(pointing.what).inc()
-            await self._notices(conn, event, effects, now)
-            if revoke:
-                await self._revoke(conn, effects.about.subject, now)
 
     async def _with_feed(self, pointers: tuple[Pointing, ...], event: Event, topics: Topics) -> tuple[Pointing, ...]:
         """Those whose feed exists: one row for a missing topic would hold up the relay, and with it everybody's feed.
@@ -221,40 +213,43 @@ class Feeds:
         with self._tracer.start_as_current_span("point", Context(), trace.SpanKind.PRODUCER, links=links):
             return tracing.current()
 
-    async def _notices(self, conn: AsyncConnection, event: Event, effects: Effects, now: datetime) -> None:
-        about = effects.about
-        for recipient in effects.recipients:
-            notice = str(uuid4())
-            data = NoticeDue(notice=notice, recipient=recipient, cause=event.id).model_dump()
-            await announce(conn, storage.outbox, NOTICES, new_event("gateway", NOTICE_DUE, _key(recipient), data, now))
-            await storage.add_issued(
-                conn,
-                Issued(
-                    notice,
-                    recipient,
-                    about.subject,
-                    about.basis,
-                    about.category,
-                    about.at,
-                    about.grant,
-                    about.item,
-                    about.above,
-                ),
-                now,
-            )
-            _told.labels("notice").inc()
+    async def _revoke(self, conn: AsyncConnection, subjects: Mapping[str, str | None], now: datetime) -> None:
+        """Decide again every notice about these subjects that may still wait; the facts may have moved on since.
 
-    async def _revoke(self, conn: AsyncConnection, subject: str, now: datetime) -> None:
-        """Decide again every notice about this subject that may still wait; the facts may have moved on since."""
-        for one in await storage.issued_about(conn, subject, now - REVOCABLE):
+        subjects: each with the trace under which that goes on.
+        """
+        revoked: list[Issued] = []
+        for one in await storage.issued_about(conn, list(subjects), now - REVOCABLE) if subjects else ():
             about = About(one.subject, one.basis, one.category, one.at, one.grant, one.item, one.above)
-            if feeds.may_still(one.recipient, about, self._facts, now.timestamp(), self._decide):
-                continue
-            data = NoticeRevoked(notice=one.notice, recipient=one.recipient).model_dump()
-            made = new_event("gateway", NOTICE_REVOKED, _key(one.recipient), data, now)
-            await announce(conn, storage.outbox, NOTICES, made)
-            await storage.forget_issued(conn, one.notice)
-            _told.labels("revoked").inc()
+            if not feeds.may_still(one.recipient, about, self._facts, now.timestamp(), self._decide):
+                revoked.append(one)
+                _told.labels("revoked").inc()
+        await announce_to(
+            conn, storage.outbox, [(NOTICES, _revocation(one, subjects[one.subject], now)) for one in revoked]
+        )
+        await storage.forget_issued(conn, [one.notice for one in revoked])
+
+
+def _about(said: LogChanged) -> About:
+    at = said.at.replace(tzinfo=said.at.tzinfo or UTC).timestamp()
+    above = tuple((one.item, one.category) for one in said.above)
+    return About(said.subject, category=said.category, at=at, item=said.item, above=above)
+
+
+def _due(notice: str, recipient: str, cause: str, now: datetime) -> Event:
+    data = NoticeDue(notice=notice, recipient=recipient, cause=cause).model_dump()
+    return replace(new_event("gateway", NOTICE_DUE, _key(recipient), data, now), traceparent=tracing.current())
+
+
+def _revocation(one: Issued, trace_: str | None, now: datetime) -> Event:
+    data = NoticeRevoked(notice=one.notice, recipient=one.recipient).model_dump()
+    return replace(new_event("gateway", NOTICE_REVOKED, _key(one.recipient), data, now), traceparent=trace_)
+
+
+def _issued(notice: str, recipient: str, about: About) -> Issued:
+    return Issued(
+        notice, recipient, about.subject, about.basis, about.category, about.at, about.grant, about.item, about.above
+    )
 
 
 def feed_topic(opaque: str) -> str:
