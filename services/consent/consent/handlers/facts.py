@@ -17,10 +17,11 @@ from consent import storage
 from consent.handlers import applying, changes, granting
 from consent.handlers.requests import Made, Office
 from consent.handlers.state import content_categories, requests_of, state_of
-from consent.model.errors import CategoryUnknown, FactNotYours, SamePerson, Unseen
+from consent.model.births import Unborn
+from consent.model.errors import CategoryUnknown, FactNotYours, FactPeriodInvalid, FactUnfit, SamePerson, Unseen
 from consent.model.facts import Fact, Kind, check
 from consent.model.law import Law
-from consent.model.people import Claim, check_birth_dates, check_different
+from consent.model.people import Claim, check_birth_dates, check_different, check_due
 from consent.model.requests import asked_for
 
 KIND = "law-fact"
@@ -50,9 +51,7 @@ async def record(
     fact to others; FactUnfit, FactPeriodInvalid, CategoryUnknown, SamePerson, BirthDateInvalid for what cannot be.
     """
     law = office.law
-    service = (await _recorders(conn, law, actor, subject, law.day_of(now))).get(said.kind)
-    if service is None:
-        raise FactNotYours
+    service = await recorded_by(conn, law, actor, subject, said.kind, law.day_of(now))
     check(Fact(said.kind, said.value, said.begins, said.ends, what=said.what), len(said.people))
     if said.what is not None and said.what not in await content_categories(conn):
         raise CategoryUnknown
@@ -64,11 +63,42 @@ async def record(
         raise SamePerson
     await changes.lock(conn, subject)
     change, before = changes.new_id(), await asked_now(conn, law, subject, now)
-    fact = Fact(said.kind, said.value, said.begins, said.ends, frozenset(people), said.what)
     recorder = Recorder(source, actor.id or "", said.reference, change)
+    if said.kind == "pregnancy":
+        await _pregnancy(conn, law, subject, said, recorder, now)
+    fact = Fact(said.kind, said.value, said.begins, said.ends, frozenset(people), said.what)
     number = await keep(conn, office, subject, fact, recorder, now)
     await settle(conn, law, subject, before, KIND, {"fact": number}, now, change=change)
     return Made(str(number), subject, change)
+
+
+async def recorded_by(
+    conn: AsyncConnection, law: Law, actor: Actor, subject: str, kind: Kind, on: date
+) -> str:  # fmt: skip
+    """The actor's service in whose name this kind of fact is recorded; Unseen, FactNotYours."""
+    service = (await _recorders(conn, law, actor, subject, on)).get(kind)
+    if service is None:
+        raise FactNotYours
+    return service
+
+
+async def _pregnancy(
+    conn: AsyncConnection, law: Law, subject: str, said: Statement, recorder: "Recorder", now: datetime
+) -> None:  # fmt: skip
+    """Another due date, or that a pregnancy has ended: then nobody is asked or sees anything any more. Told by mistake,
+    another due date takes it back; what had ended has ended. A birth is told of elsewhere."""
+    row, today = await storage.person_by_id(conn, subject), law.day_of(now)
+    if row is None or not isinstance(row.born, Unborn) or said.value == "born" or said.ends is not None:
+        raise FactUnfit
+    ended = said.value == "ended"
+    if ended and not row.born.since <= said.begins <= today:
+        raise FactPeriodInvalid
+    if ended:
+        await storage.close_requests(conn, subject, recorder.by, now)
+    else:
+        await storage.set_expected(conn, subject, check_due(said.begins, today).due, recorder.source)
+    standing = {"version": 0, "ended_on": said.begins if ended else None, "changed_at": now}
+    await storage.set_standing(conn, subject, standing)
 
 
 @dataclass(frozen=True, slots=True)
