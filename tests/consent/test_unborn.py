@@ -290,9 +290,7 @@ async def test_a_child_who_cannot_be_the_one_expected_is_another(expect: Expect,
     newborn = child(today())
     if days < 0:
         async with case.desk.engine.begin() as conn:
-            await conn.exec_driver_sql(
-                f"UPDATE person SET due_date = due_date - 1 WHERE id = '{case.subject}'"  # noqa: S608
-            )
+            await conn.exec_driver_sql(f"UPDATE person SET due_date = due_date - 1 WHERE id = '{case.subject}'")
     refused = await told(case, newborn, "mor", case.body["mother"])
     assert problem(refused) == (422, "birth-impossible")
     await register.tell(BIRTH, about(newborn, mother=named(case.body["mother"])))
