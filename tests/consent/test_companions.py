@@ -45,8 +45,10 @@ async def test_a_companion_answers_what_is_on_the_paper_and_sees_a_receipt(make_
     case = await adult(make_case)
     _, friend = await named(case, person(case.subject))
     code = code_on(await form(case, NURSE_STAFF))
+    assert "consent.registered.v1" not in await case.events()
     answer = await written(case, friend, code.lower().replace("-", " "))
     assert answer.status_code == 201, answer.text
+    assert (await case.events()).count("consent.registered.v1") == 1
     assert answer.json().keys() == {"id", "at"}
     assert {cell[0] for cell in await case.cells()} == {NURSE, POLICE}
     seen = await case.seen_by(person(case.subject))

@@ -156,8 +156,8 @@ def test_guardians_see_less_as_the_child_grows(age: int, days: int, expected: se
 
 def test_the_subject_sees_everything_about_themselves_from_twelve_on_and_without_end() -> None:
     assert seen("self", on(12, -1)) == set()
-    for age in (12, 15, 16, 18, 60):
-        assert seen("self", on(age)) == {"school", "health", "police", "participants", "looks", "grants"}
+    for old in (12, 15, 16, 18, 60):
+        assert seen("self", on(old)) == {"school", "health", "police", "participants", "looks", "grants"}
 
 
 def test_sight_that_begins_or_ends_later_carries_its_days() -> None:

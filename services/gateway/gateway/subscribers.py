@@ -23,9 +23,11 @@ from gateway.messages import (
     ConsentGranted,
     ConsentRequested,
     ConsentWithdrawn,
+    ExceptionMade,
     LogChanged,
     QuestionAnswered,
     QuestionAsked,
+    Registered,
     SightChanged,
 )
 
@@ -89,6 +91,14 @@ def make_subscribers(settings: Settings, feeds: Feeds) -> KafkaRouter:  # noqa: 
     @take(filter=of_type(events.DENIED))
     async def consent_denied(body: ConsentDenied, message: KafkaMessage) -> None:
         await feeds.consent_denied(event_of(message), body, _topics(message))
+
+    @take(filter=of_type(events.REGISTERED))
+    async def registered(body: Registered, message: KafkaMessage) -> None:
+        await feeds.registered(event_of(message), body, _topics(message))
+
+    @take(filter=of_type(events.EXCEPTION_MADE))
+    async def exception_made(body: ExceptionMade, message: KafkaMessage) -> None:
+        await feeds.exception_made(event_of(message), body, _topics(message))
 
     @take(filter=of_type(events.QUESTION_ASKED))
     async def question_asked(body: QuestionAsked, message: KafkaMessage) -> None:

@@ -8,12 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
 from consent.handlers import changes, facts
-from consent.handlers.facts import Asked, Recorder
+from consent.handlers.facts import REGISTER, Asked, Recorder
 from consent.handlers.requests import Office
 from consent.model.facts import Fact
-
-REGISTER = "register"
-"""Of the changes that come from a person register, and the source of what it says."""
 
 
 @dataclass(slots=True)

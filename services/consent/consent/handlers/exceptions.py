@@ -117,7 +117,7 @@ async def _begin(
         }
         for recipient in recipients
     ]  # fmt: skip
-    body = {"by": actor.id or "", "tell": [f"person:{subject}"]}
+    body = {"by": actor.id or "", "tell": [f"person:{subject}"], "service": service}
     change = await granting.carry_out(conn, subject, [Plan((), tuple(rows))], KIND, body, now)
     id_, grants = str(uuid4()), [str(row["id"]) for row in rows]
     values = {

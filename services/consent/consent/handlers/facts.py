@@ -25,6 +25,8 @@ from consent.model.people import Claim, check_birth_dates, check_different, chec
 from consent.model.requests import asked_for
 
 KIND = "law-fact"
+REGISTER = "register"
+"""Of the changes that come from a person register, and the source of what it says."""
 REFERENCE = "law_fact.reference"
 """Where the reference is sealed."""
 
@@ -142,7 +144,8 @@ async def settle(
     change: str,
 ) -> None:  # fmt: skip
     """Write what follows of something that was recorded of the subject: grants that end or begin under it, and who is
-    asked who was not before. One change, confirmed like a withdrawal."""
+    asked who was not before. One change, confirmed like a withdrawal. Where a register changed grants, the subject and
+    those who are asked are told once that there is something to see."""
     plans = (await applying.plans_for(conn, law, [subject], now)).get(subject, ())
     askers = {row.rules.id: row.asker for row in await requests_of(conn, law, subject)}
     after = await asked_now(conn, law, subject, now)
@@ -151,7 +154,10 @@ async def settle(
         for request, asked in after.items()
         if (new := asked - before.get(request, frozenset()))
     ]
-    told = {**body, "opened": asks} if asks else body
+    told = {**body, "opened": asks} if asks else dict(body)
+    if plans and kind == REGISTER:
+        named = {subject}.union(*after.values()) - {person for one in asks for person in one["asked"]}
+        told["noted"] = sorted(named)
     await granting.carry_out(conn, subject, plans, kind, told, now, change=change)
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
 from consent.handlers import births
-from consent.handlers.desk import REGISTER as SOURCE
 from consent.handlers.desk import Desk
+from consent.handlers.facts import REGISTER as SOURCE
 from consent.handlers.merging import merge
 from consent.handlers.requests import Office
 from consent.model.facts import Fact

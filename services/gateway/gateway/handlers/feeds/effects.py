@@ -27,12 +27,14 @@ from gateway.messages import (
     ConsentGranted,
     ConsentRequested,
     ConsentWithdrawn,
+    ExceptionMade,
     LogChanged,
     NoticeDue,
     NoticeRevoked,
     Pointer,
     QuestionAnswered,
     QuestionAsked,
+    Registered,
     SightChanged,
 )
 from gateway.model import feeds
@@ -131,6 +133,18 @@ class Feeds:
         by = f"person:{told.by}"
         await self._once(
             event, topics, lambda now: feeds.of_denial(told.subject, told.request, by, self._facts, now, self._decide)
+        )
+
+    async def registered(self, event: Event, told: Registered, topics: Topics) -> None:
+        """Something was written down for somebody."""
+        await self._once(
+            event, topics, lambda now: feeds.of_registered(told.subject, told.person, self._facts, now, self._decide)
+        )
+
+    async def exception_made(self, event: Event, told: ExceptionMade, topics: Topics) -> None:
+        """A service's staff used the exception for life and health: its leaders are to look at why."""
+        await self._once(
+            event, topics, lambda now: feeds.of_exception(told.subject, told.service, self._facts, now, self._decide)
         )
 
     async def question_asked(self, event: Event, told: QuestionAsked, topics: Topics) -> None:
