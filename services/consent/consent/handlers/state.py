@@ -55,8 +55,9 @@ async def states_of(conn: AsyncConnection, law: Law, subjects: Sequence[str], no
             for grant in grants.get(subject, ())
             if not grant.ended
         ]
+        over = known[subject].expected_no_more
         open_requests = [
-            OpenRequest(one.rules.id, one.asker, tuple(sorted(asked_for(law, one.rules, on))))
+            OpenRequest(one.rules.id, one.asker, () if over else tuple(sorted(asked_for(law, one.rules, on))))
             for one in requests.get(subject, ())
             if one.rules.until > epoch and not known[subject].ended
         ]

@@ -91,7 +91,12 @@ class Known:
     def ended(self) -> bool:
         """Is the record nobody's any more: of somebody dead, of two people, or merged into another?"""
         own = self.standings.get(self.subject, PLAIN)
-        return own.over or own.same_as is not None
+        return own.dead or own.closed or own.same_as is not None
+
+    @property
+    def expected_no_more(self) -> bool:
+        """Has the pregnancy ended? Then nobody is asked, and those who asked know of it by their own request alone."""
+        return self.standings.get(self.subject, PLAIN).ended
 
 
 def by_law(law: Law, known: Known, categories: Sequence[Category], now: datetime) -> list[dict[str, Any]]:
