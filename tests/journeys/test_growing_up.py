@@ -38,10 +38,14 @@ PEOPLE = (CHILD, MOTHER, FATHER, CARER)
 WELFARE_SERVICE = "child-welfare"
 RECORDERS = {"responsibility": "nurse", "care": "welfare", "capacity": "head"}
 HIRED = {
-    "welfare": {"id": "7a3c5a86-0d0b-4d38-9c39-1a6f6f0f7c11", "name": "Bodil Barnevernsprøve", "title": "Kontaktperson",
-                "role": "professional", "services": [WELFARE_SERVICE]},
-    "head": {"id": "c2f1a9be-6a5d-4c0e-8a57-2f3f4a6f9d22", "name": "Ledende Helseprøve", "title": "Ledende helsesykepleier",
-             "role": "leader", "services": [NURSE_SERVICE]},
+    "welfare": {
+        "id": "7a3c5a86-0d0b-4d38-9c39-1a6f6f0f7c11", "name": "Bodil Barnevernsprøve", "title": "Kontaktperson",
+        "role": "professional", "services": [WELFARE_SERVICE],
+    },
+    "head": {
+        "id": "c2f1a9be-6a5d-4c0e-8a57-2f3f4a6f9d22", "name": "Heidi Helseprøve", "title": "Ledende helsesykepleier",
+        "role": "leader", "services": [NURSE_SERVICE],
+    },
 }  # fmt: skip
 """Staff whom the district has not, and who record what the nurse may not."""
 SECTOR = {NURSE_SERVICE: "health", SCHOOL_SERVICE: "school"}
@@ -232,8 +236,8 @@ def birthday(born: date, age: int) -> date:
 
 
 def facts(chance: random.Random, born: date) -> tuple[RawFact, ...]:
-    """Who holds parental responsibility from some days on, and again later; a care order for a time; and capacity that is
-    away for a time after eighteen."""
+    """Who holds parental responsibility from some days on, and again later; a care order for a time; and capacity that
+    is away for a time after eighteen."""
     found = []
     for kind, values, first, after in (
         ("care", ("child-welfare",), 12, 1_400), ("capacity", ("lacking", "temporarily"), 18, 150),
