@@ -63,7 +63,7 @@ async def each_has_their_own(case: Case) -> None:
     """The kin reads what was chosen and writes nothing for the adult; the companion reads nothing at all."""
     kin, helper = case.at["sister"], case.at["friend"]
     assert [one["category"] for one in (await kin.get(case.path("sister", "items")))["items"]] == ["health"]
-    for rest in ("identity", "items", "requests", f"requests/{case.request}", "looks", "grants", "log", "shares"):
+    for rest in ("identity", "items", "requests", f"requests/{case.request}", "looks", "grants", "log"):
         refused = await helper.patiently("GET", case.path("friend", rest))
         assert slug(refused) == (404, "not-found"), rest
     for rest in ("grants", "looks", "requests", "companions"):

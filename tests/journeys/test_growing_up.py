@@ -327,6 +327,7 @@ def narrator() -> Narrator:
 async def is_eleven(life: Life) -> None:
     """The nurse asks, both guardians agree, the log is opened and filled, and what is to come is recorded."""
     await life.ask()
+    await record(life)
     for who in PEOPLE:
         claims = {"pid": life.people[who].national_id, "acr": ASSURANCE["high"]}
         life.at[who] = await log_in(life.world, narrator(), who, "citizen", f"growing-{secrets.token_hex(6)}", claims)
@@ -337,7 +338,6 @@ async def is_eleven(life: Life) -> None:
     await until_created(nurse, life.path("nurse", "log"), opening)
     for category in SPECIAL:
         await nurse.post(life.path("nurse", "entries"), {"category": category, "text": "En avtale."}, 201)
-    await record(life)
     life.handles["teacher"] = await known_to(life.at["teacher"], life.people[CHILD].family_name)
     await life.compare("at eleven")
 
