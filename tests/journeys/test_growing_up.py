@@ -243,8 +243,8 @@ def facts(chance: random.Random, born: date) -> tuple[RawFact, ...]:
         ("care", ("child-welfare",), 12, 1_400), ("capacity", ("lacking", "temporarily"), 18, 150),
     ):  # fmt: skip
         begins = birthday(born, first) + timedelta(days=chance.randrange(20, after))
-        ends = begins + timedelta(days=chance.randrange(60, 190))
-        found.append(RawFact(kind, chance.choice(values), begins, ends, frozenset({CARER}), None))
+        over = begins + timedelta(days=chance.randrange(60, 190))
+        found.append(RawFact(kind, chance.choice(values), begins, over, frozenset({CARER}), None))
     for age in sorted(chance.sample(range(12, 18), chance.randrange(1, 4))):
         begins = birthday(born, age) + timedelta(days=chance.randrange(20, 300))
         value, people = chance.choice(
