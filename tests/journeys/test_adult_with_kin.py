@@ -134,7 +134,8 @@ async def both_end(case: Case) -> None:
 
 async def lived(world: World) -> None:
     async with case_in(world) as case:
-        await is_helped(case, somebody(52))
+        case.prisoner = somebody(52)  # whose name the teacher looks for
+        await is_helped(case, case.prisoner)
         await each_has_their_own(case)
         await the_companion_writes(case)
         await both_end(case)
