@@ -58,8 +58,8 @@ dlq: .venv/.ready ## dead letters of what runs: list, show, replay (ARGS="show â
 why: .venv/.ready ## who leads, who may answer, who is behind, what is unconfirmed
 	@$(RUN) samlogg why $(ARGS)
 
-law: .venv/.ready ## who decides and who sees, by age (BORN=2011-03-04 ON=2026-11-23 FACTS="responsibility=mor,capacity=able" JSON=1; PAGE=1: all of it; NEW=file: whom it would touch)
-	@$(RUN) samlogg law $(if $(BORN),--born '$(BORN)') $(if $(ON),--on '$(ON)') $(if $(FACTS),--facts '$(FACTS)') \
+law: .venv/.ready ## who decides and who sees, by age (BORN=2011-03-04 or DUE=2027-02-01, ON=2026-11-23 FACTS="responsibility=mor,capacity=able" JSON=1; PAGE=1: all of it; NEW=file: whom it would touch)
+	@$(RUN) samlogg law $(if $(BORN),--born '$(BORN)') $(if $(DUE),--due '$(DUE)') $(if $(ON),--on '$(ON)') $(if $(FACTS),--facts '$(FACTS)') \
 		$(if $(NEW),--new '$(NEW)') $(if $(TABLE),--table '$(TABLE)') $(if $(PLACE),--municipality '$(PLACE)') $(if $(JSON),--json)
 
 registers: .venv/.ready ## play a person register's events from a file into what runs (FILE=events.jsonl; AGAIN=1: what was put aside too)

@@ -1,5 +1,6 @@
 """Companions write for a person and see nothing by it; the paper form that they, or staff, bring back."""
 
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -45,8 +46,10 @@ async def test_a_companion_answers_what_is_on_the_paper_and_sees_a_receipt(make_
     case = await adult(make_case)
     _, friend = await named(case, person(case.subject))
     code = code_on(await form(case, NURSE_STAFF))
+    assert "consent.registered.v1" not in await case.events()
     answer = await written(case, friend, code.lower().replace("-", " "))
     assert answer.status_code == 201, answer.text
+    assert (await case.events()).count("consent.registered.v1") == 1
     assert answer.json().keys() == {"id", "at"}
     assert {cell[0] for cell in await case.cells()} == {NURSE, POLICE}
     seen = await case.seen_by(person(case.subject))
@@ -171,6 +174,18 @@ async def test_the_form_says_all_that_must_be_said_ticks_nothing_and_names_nobod
     assert code_on(printed) in page and "<input" not in page and "\u2611" not in page
     codes = {code_on(await form(case, NURSE_STAFF)) for _ in range(3)} | {code_on(printed)}
     assert len(codes) == 4
+
+
+@pytest.mark.requirement("F085")
+async def test_a_form_is_in_the_persons_language_from_its_title_to_its_last_line(make_case: MakeCase) -> None:
+    case = await make_case(34, guardians=[], cells=_ALONE, language="ar")
+    printed = (await form(case, NURSE_STAFF)).json()
+    paper = printed["paper"]
+    assert (paper["language"], paper["direction"], paper["title"]) == ("ar", "rtl", "سؤال عن الموافقة")
+    assert {one["may"] for one in printed["items"]} == {"القراءة", "الكتابة"}
+    last = datetime.fromisoformat(case.body["until"])
+    assert any(last.strftime("%d/%m/%Y").lstrip("0") in one for one in paper["before"])
+    assert '<html lang="ar" dir="rtl">' in written_page(printed, whole=False).content.decode()
 
 
 async def test_a_guardians_form_holds_only_what_the_guardian_is_shown(make_case: MakeCase) -> None:

@@ -2,19 +2,22 @@
 
 import tomllib
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import consent.handlers.tables as tables
+from consent.model.births import UNBORN, Unborn
 from consent.model.facts import Fact
 from consent.model.law import (
     ASKED_LIKE_OTHERS,
     Category,
     Law,
     LawInvalid,
+    Who,
+    age,
     answerers,
     birthday,
     guardians_ever_needed,
@@ -154,8 +157,8 @@ def test_guardians_see_less_as_the_child_grows(age: int, days: int, expected: se
 
 def test_the_subject_sees_everything_about_themselves_from_twelve_on_and_without_end() -> None:
     assert seen("self", on(12, -1)) == set()
-    for age in (12, 15, 16, 18, 60):
-        assert seen("self", on(age)) == {"school", "health", "police", "participants", "looks", "grants"}
+    for old in (12, 15, 16, 18, 60):
+        assert seen("self", on(old)) == {"school", "health", "police", "participants", "looks", "grants"}
 
 
 def test_sight_that_begins_or_ends_later_carries_its_days() -> None:
@@ -235,3 +238,69 @@ def test_a_day_begins_where_the_municipality_is() -> None:
 def test_somebody_born_on_the_leap_day_comes_of_age_on_the_first_of_march() -> None:
     assert birthday(date(2012, 2, 29), 15) == date(2027, 3, 1)
     assert birthday(date(2012, 2, 29), 16) == date(2028, 2, 29)
+
+
+# -- before birth ------------------------------------------------------------------------------------------------------
+
+DUE = Unborn(date(2027, 2, 1))
+
+
+def due(days: int) -> date:
+    return DUE.due + timedelta(days=days)
+
+
+@pytest.mark.requirement("F011")
+@pytest.mark.parametrize(
+    ("category", "days", "needs"),
+    [
+        (SCHOOL, -280, {"expectant"}),
+        (HEALTH, 0, {"expectant"}),
+        (SCHOOL, 28, {"expectant"}),
+        (SCHOOL, 29, BOTH),
+        (HEALTH, 29, BOTH),
+        (POLICE, -100, {"subject", "expectant"}),
+        (POLICE, 400, {"subject", "expectant"}),
+    ],
+)
+def test_before_birth_the_expectant_mother_answers_until_four_weeks_after_the_due_date(
+    category: Category, days: int, needs: set[str]
+) -> None:
+    found = answerers(table(), category, DUE, due(days))
+    assert found.needs == needs
+    assert found.until == (due(29) if needs == {"expectant"} else None)
+
+
+@pytest.mark.requirement("F011")
+def test_she_alone_sees_by_law_and_until_something_has_been_told() -> None:
+    [content] = {(one.start, one.end, one.actions, one.basis) for one in sights(
+        table(), "expectant", [SCHOOL, HEALTH], DUE, due(500)) if one.category in ("school", "health")}  # fmt: skip
+    assert content == (due(-280), None, ("read", "contribute"), "expectant-mother")
+    others: tuple[Who, ...] = ("self", "parental", "representative")
+    for who in others:
+        assert sights(table(), who, [SCHOOL, HEALTH], DUE, due(0)) == []
+    assert sights(table(), "expectant", [SCHOOL, HEALTH], BORN, BORN) == []
+
+
+def test_with_birth_the_guardians_say_grows_and_hers_is_over() -> None:
+    born = date(2026, 5, 17)
+    found = answerers(table(), SCHOOL, born, born)
+    assert found.needs == {"guardians"}
+    assert dict(found.since) == {"guardians": born}
+    before = answerers(table(), SCHOOL, born, born - timedelta(days=1))
+    assert before.needs == {"expectant"}
+    assert before.until == born
+
+
+def test_who_is_not_born_has_the_age_before_birth_whatever_the_day() -> None:
+    assert age(DUE, due(4_000)) == age(BORN, on(0, -1)) == age(BORN, on(0, -800)) == UNBORN
+    assert (age(BORN, BORN), age(BORN, on(1, -1)), age(BORN, on(1))) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(("days", "expected"), [(-281, False), (-280, True), (0, True), (28, True), (29, False)])
+def test_nobody_is_expected_for_longer_than_a_pregnancy_lasts(days: int, expected: bool) -> None:
+    assert DUE.expected(due(days)) is expected
+
+
+@pytest.mark.parametrize(("days", "fits"), [(-155, False), (-154, True), (0, True), (28, True), (29, False)])
+def test_a_child_born_at_another_time_is_another_child(days: int, fits: bool) -> None:
+    assert DUE.may_be(due(days)) is fits

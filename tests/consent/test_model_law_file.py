@@ -62,7 +62,19 @@ WRONG: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (put("general-15-18", from_age=16), "row general-15-18: a gap from 15 to 16 after row general-12-15"),
     (put("general-15-18", from_age=14), "row general-15-18: it overlaps row general-12-15"),
     (put("general-15-18", to_age=None), "row general-adult: it overlaps row general-15-18"),
-    (put("general-0-7", from_age=1), "row general-0-7: a gap from 0 to 1 before it"),
+    (put("general-0-7", from_age=1), "row general-0-7: a gap from 0 to 1 after row general-unborn"),
+    (lambda data: data["answer"].remove(row(data, "general-unborn")), "general-0-7: a gap from unborn to 0 before it"),
+    (put("general-unborn", to_age=1), "row general-unborn: what holds before birth ends with it: to_age = 0"),
+    (put("general-unborn", to_age=None), "row general-unborn: what holds before birth ends with it: to_age = 0"),
+    (put("general-unborn", from_age=-1), "row general-unborn: from_age is not a whole number"),
+    (put("general-unborn", past_due=-1), "row general-unborn: past_due is not a whole number"),
+    (put("general-unborn", legal=None), "row general-unborn: legal is missing"),
+    (put("general-0-7", past_due=3), "row general-0-7: past_due is of rows from unborn"),
+    (more("answer", what="class:special", from_age="unborn", to_age=0), "row new: it overlaps row special-unborn"),
+    (
+        more("sight", who="expectant", what="class:special", from_age="unborn", to_age=0),
+        "row new: it overlaps row expectant-content",
+    ),
     (put("special-adult", to_age=99), "row special-adult: a gap from 99 on after it"),
     (put("general-12-15", valid_to=date(2027, 1, 1)), "row general-15-18: a gap from 12 to 15 after row general-7-12"),
     (put("parental-health", what=["health", "police"], from_age=3, to_age=3), "parental-health: to_age is not above"),
@@ -251,6 +263,7 @@ def test_the_head_and_who_records_are_read() -> None:
     assert {(row.kind, row.roles, row.sectors) for row in law.records} == {
         ("responsibility", ("professional", "leader"), ()), ("care", ("professional", "leader"), ("child-welfare",)),
         ("party", ("professional", "leader"), ("child-welfare",)), ("capacity", ("leader",), ()),
+        ("pregnancy", ("professional", "leader"), ("health",)),
     }  # fmt: skip
     assert changed(lambda data: data.pop("record")).records == ()
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import consent.handlers.tables as tables
-from consent.model.words import Known, Words, WordsInvalid, pick, usable
+from consent.model.words import Known, Words, WordsInvalid, frames, pick, usable
 from gateway.model import decide
 
 FILE = Path(tables.__file__).parents[1] / "data" / "words.toml"
@@ -181,3 +181,38 @@ def test_a_withdrawal_is_told_by_what_ends_and_by_what_earlier_readers_keep(lang
     assert "constable" not in parts[0] and all("2026" in text for text in parts[1:])
     assert said.table["ended"]["pending"] in said.ended("Politiet", [], {}, confirmed=False)
     assert said.table["ended"]["pending"] not in whole
+
+
+FORMS = FILE.with_name("forms.toml")
+
+
+def forms() -> dict[str, Any]:
+    return tomllib.loads(FORMS.read_text("utf-8"))
+
+
+@pytest.mark.requirement("F085")
+def test_a_form_has_words_in_every_language_that_has_a_consent_text() -> None:
+    languages = {file.stem for file in (FILE.parent / "texts").glob("*.toml")}
+    found = frames(forms(), usable(data(), OSLO), OSLO)
+    assert found.keys() == languages
+    for language, one in found.items():
+        text = tomllib.loads((FILE.parent / "texts" / f"{language}.toml").read_text("utf-8"))
+        assert (one.status, one.direction) == ("draft", text["direction"]), language
+    assert found["uk"].moment(datetime(2026, 3, 2, 12, tzinfo=UTC), "date") == "2.03.2026"
+    assert found["fa"].category("school", {"nb": "Skole"}) == "skole"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda one: one["form"].pop("how"), "ar: form: how is missing"),
+        (lambda one: one["form"].update(why="لماذا"), "ar: form: why names other things"),
+        (lambda one: one.update(language="nb"), "nb: it has words already"),
+        (lambda one: one.update(status="approved"), "ar: it has words already, or nobody who approved them"),
+    ],
+)
+def test_words_for_a_form_that_lack_something_are_refused(spoil: Any, said: str) -> None:
+    spoilt = forms()
+    spoil(spoilt["form"][0])
+    with pytest.raises(WordsInvalid, match=said):
+        frames(spoilt, usable(data(), OSLO), OSLO)

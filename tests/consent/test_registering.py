@@ -57,10 +57,16 @@ async def test_an_adults_answer_on_paper_makes_the_same_grants_as_a_digital_one(
     assert (await paper.seen_by(NURSE_STAFF))["state"] == "in-force"
 
 
-async def test_a_registered_answer_counts_for_that_person_alone(make_case: MakeCase) -> None:
+async def test_a_registered_answer_counts_for_that_person_alone_and_they_are_told_that_there_is_something_to_see(
+    make_case: MakeCase,
+) -> None:
     case = await make_case(8)
     mother, father = case.guardians
     assert (await registered_answer(case, mother)).status_code == 201
+    rows = await case.desk.rows(
+        "SELECT payload FROM outbox WHERE aggregateid = :s AND type = 'consent.registered.v1'", s=case.subject
+    )
+    assert [json.loads(row[0]) for row in rows] == [{"subject": case.subject, "person": mother}]
     assert await case.cells() == set()
     await case.answer(father, only={"service": NURSE})
     assert {cell[0] for cell in await case.cells()} == {NURSE}

@@ -1,5 +1,6 @@
 """What somebody lets a person see, and the exception for life and health: who may, what it gives, and who is told."""
 
+import json
 from typing import Any
 
 import httpx
@@ -112,6 +113,10 @@ async def test_an_exception_shows_guardians_one_category_for_some_hours_and_is_o
     assert (grant["purpose"], grant["basis"], grant["actions"]) == ("life-and-health", "life-and-health", ["read"])
     await case.desk.confirm()
     assert "consent.sight-changed.v1" in await case.events()
+    [[made]] = await case.desk.rows(
+        "SELECT payload FROM outbox WHERE aggregateid = :s AND type = 'consent.exception-made.v1'", s=case.subject
+    )
+    assert json.loads(made) == {"subject": case.subject, "service": f"service:{NURSE}"}
     [[payload]] = await case.desk.rows(
         "SELECT payload FROM outbox WHERE aggregateid = :s AND type LIKE 'consent.sight%'", s=case.subject
     )

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from consent.handlers.tables import LAW
+from consent.model.births import Born, Unborn
 from consent.model.facts import Fact, fits
 from consent.model.law import Category, Law, LawInvalid, age, answerers
 from consent.model.law_file import parse
@@ -64,6 +65,8 @@ def _change(rng: random.Random, table: Table, name: str) -> None:
         day = _day(rng)
         table[kind].append({**row, **_said(rng, kind), "id": name, "valid_from": day})
         row["valid_to"] = day
+    elif act == 1 and row["from_age"] == "unborn":  # another time after the due date
+        row["past_due"] = rng.randrange(60)
     elif act == 1:  # two ages where one was
         age = row["from_age"] + rng.randrange(1, 5)
         upper = {**row, **_said(rng, kind), "id": name, "from_age": age}
@@ -78,7 +81,10 @@ def _change(rng: random.Random, table: Table, name: str) -> None:
         begins = rng.randrange(12)
         what = rng.choice(["class:general", "class:special", "health", "school", "odd"])
         ages = {"from_age": begins, "to_age": begins + rng.randrange(3, 12)}
-        table[kind].append({**row, **_said(rng, kind), **more, **ages, "id": name, "what": [what]})
+        added = {**row, **_said(rng, kind), **more, "id": name, "what": [what]}
+        if row["from_age"] != "unborn":
+            added |= ages
+        table[kind].append(added)
 
 
 def _change_own_say(rng: random.Random, table: Table, name: str) -> None:
@@ -102,7 +108,7 @@ def _change_own_say(rng: random.Random, table: Table, name: str) -> None:
 def _said(rng: random.Random, kind: str) -> dict[str, Any]:
     if kind == "sight":
         return {"actions": rng.choice([[], ["read"], ["read", "contribute"]])}
-    parties = ["subject", "guardians", "representatives"]
+    parties = ["subject", "guardians", "representatives", "expectant"]
     return {
         "needs": rng.sample(parties, rng.randrange(1, 3)), "asks": rng.sample(parties, rng.randrange(2)),
         "hears": rng.sample(parties, rng.randrange(2)),
@@ -117,7 +123,17 @@ def family(rng: random.Random) -> Family:
     """Somebody with none to four facts."""
     born = date(rng.choice((2000, 2004, 2008, 2012)), 2, 29) if rng.random() < 0.05 else _day(rng)
     claimed = frozenset(rng.sample([MOTHER, FATHER, UNCLE], rng.randrange(4)))
-    return Family(CHILD, born, claimed, tuple(_fact(rng) for _ in range(rng.choice((0, 0, 1, 2, 4)))))
+    facts = tuple(_fact(rng) for _ in range(rng.choice((0, 0, 1, 2, 4))))
+    return Family(CHILD, born, claimed, facts, unborn=rng.random() < 0.15)
+
+
+def _birth(one: Family) -> Born:
+    return Unborn(one.born) if one.unborn else one.born
+
+
+def _first(one: Family) -> date:
+    """The first day on which there is anything to ask."""
+    return one.born - timedelta(days=280) if one.unborn else one.born
 
 
 def _fact(rng: random.Random) -> RawFact:
@@ -156,7 +172,7 @@ def _differences(rng: random.Random, here: World, one: Family) -> Iterator[str]:
         for order, f in enumerate(one.facts)
     )
     turning = sorted(turning_days(here.table, one))
-    on = rng.choice([day for day in turning if day >= one.born] or [one.born])
+    on = rng.choice([day for day in turning if day >= _first(one)] or [one.born])
     yield from _sight(rng, here, one, facts, on, turning)
     yield from _answers(rng, here, one, facts, on, turning)
     yield from _own_say(here, one, on)
@@ -164,7 +180,7 @@ def _differences(rng: random.Random, here: World, one: Family) -> Iterator[str]:
 
 def _own_say(here: World, one: Family, on: date) -> Iterator[str]:
     """Who may keep it, let see it, or have it shown on this day."""
-    old, say = age(one.born, on), here.law.say
+    old, say = age(_birth(one), on), here.law.say
     for thing in THINGS:
         kind = Category(thing.category, thing.special)
         found: dict[tuple[str, str], Any] = {
@@ -186,7 +202,7 @@ def _sight(
     """What the published grants give on days to come, against the reading of those days."""
     law = here.law
     categories = [Category(thing.category, thing.special) for thing in THINGS]
-    known = Known(one.child, one.born, one.claimed, facts)
+    known = Known(one.child, _birth(one), one.claimed, facts)
     grants = by_law(law, known, categories, datetime.combine(on, time(12), law.zone))
     later = [day for day in turning if day >= on]
     for day in {on, *rng.sample(later, min(len(later), 6))}:
@@ -219,7 +235,7 @@ def _answers(
     }
     kinds = {cell: Category(thing.category, thing.special, thing.sector) for cell, thing in things.items()}
     last = on + timedelta(days=rng.randrange(1, 2_000))
-    request = Asked("r", one.child, one.born, one.claimed, kinds, "p", law.ends(last), facts)
+    request = Asked("r", one.child, _birth(one), one.claimed, kinds, "p", law.ends(last), facts)
     people = [CHILD, MOTHER, FATHER, UNCLE, CARER]
     said: dict[tuple[str, Cell], Any] = {
         (person, cell): rng.choice(("yes", "yes", "yes", "yes", "yes", "no"))
@@ -233,7 +249,7 @@ def _answers(
         now = reading.deciders(one, thing, on)
         persons = {person for party in now for person in reading.people(one, party, on)}
         waiting |= {person for person in persons if (person, cell) not in said}
-        told = answerers(law, kinds[cell], one.born, on, facts)
+        told = answerers(law, kinds[cell], _birth(one), on, facts)
         if (set(told.needs), set(told.hears)) != (set(now), reading.heard(one, thing, on)):
             yield f"on {on} others answer about {thing}: {sorted(told.needs)}, not {sorted(now)}"
         if needed(law, request, cell, on) != persons:
@@ -254,7 +270,7 @@ def _stands(rng: random.Random, here: World, one: Family, request: Asked, cell: 
     thing = next(thing for thing in THINGS if thing.category == cell.category)
     thing = Thing(thing.category, thing.special, request.cells[cell].sector)
     for person in (CHILD, MOTHER, CARER):
-        said = max(one.born, on - timedelta(days=rng.choice((0, 1, rng.randrange(4_000)))))
+        said = max(_first(one), on - timedelta(days=rng.choice((0, 1, rng.randrange(4_000)))))
         at = datetime.combine(said, time(12), here.law.zone)
         if said <= on and counts(here.law, request, person, cell, at, on) != here.reading.stands(
             one, thing, person, said, on
@@ -282,11 +298,11 @@ def compare_day_by_day(seed: int, days: int) -> list[str]:
         Fact(f.kind, f.value, f.begins, f.ends, f.people, f.what, order)  # type: ignore[arg-type]
         for order, f in enumerate(one.facts)
     )
-    on = max(one.born, _day(rng))
+    on = max(_first(one), _day(rng))
     every = list(days_from(on, days))
     found = list(_sight(rng, here, one, facts, on, every))
     for thing in THINGS:
-        told = answerers(here.law, Category(thing.category, thing.special), one.born, on, facts)
+        told = answerers(here.law, Category(thing.category, thing.special), _birth(one), on, facts)
         now = here.reading.deciders(one, thing, on)
         first = next((day for day in every if here.reading.deciders(one, thing, day) != now), None)
         if first != (told.until if told.until is not None and told.until <= every[-1] else None):

@@ -26,12 +26,13 @@ class RawFact:
 
 @dataclass(frozen=True)
 class Family:
-    """Somebody, who claims to be a guardian, and what is recorded."""
+    """Somebody, who claims to be a guardian, and what is recorded. unborn: `born` is the day that they are due."""
 
     child: str
     born: date
     claimed: frozenset[str]
     facts: tuple[RawFact, ...]
+    unborn: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ def years(born: date, day: date) -> int:
     """How old somebody is: the birthdays that have been."""
     passed = (day.month, day.day) >= (born.month, born.day)
     return day.year - born.year - (0 if passed else 1)
+
+
+def _old(family: Family, day: date) -> int:
+    """As years, and -1 before birth."""
+    return -1 if family.unborn else max(-1, years(family.born, day))
 
 
 class Reading:
@@ -75,7 +81,9 @@ class Reading:
         return set(_listed((self._answer(family, thing, day) or {}).get("hears", [])))
 
     def people(self, family: Family, party: str, day: date) -> frozenset[str]:
-        """Who is this party."""
+        """Who is this party. Before birth nobody but the mother, who claims it, is any."""
+        if family.unborn and party != "expectant":
+            return frozenset()
         found = self._recorded(family, party, day)
         return family.claimed if found is None else found
 
@@ -104,7 +112,8 @@ class Reading:
     def seen(self, family: Family, thing: Thing, day: date) -> set[tuple[str, str]]:
         """Who sees this by law on this day, and may do what: person and action."""
         found = set()
-        for who, party in (("self", "child"), ("parental", "guardians"), ("representative", "representatives")):
+        parties = ("self", "child"), ("parental", "guardians"), ("representative", "representatives")
+        for who, party in [("expectant", "expectant")] if family.unborn else parties:
             row = self._sight(family, thing, day, who)
             if row is not None and row.get("verified_by") and "verified_at" in row:
                 for person in self.people(family, party, day):
@@ -114,7 +123,7 @@ class Reading:
     def own_say(self, family: Family, thing: Thing, day: date, kind: str, how: str) -> str | None:
         """The row of this kind by which somebody keeps it (how: by whose word), lets see it or may have it shown (how:
         to whom); None: no row."""
-        old, names = years(family.born, day), [thing.category, "class:special" if thing.special else "class:general"]
+        old, names = _old(family, day), [thing.category, "class:special" if thing.special else "class:general"]
         said = "by" if kind == "keep" else "to"
         for name in names:
             for row in self.table[kind]:
@@ -127,6 +136,8 @@ class Reading:
         return None
 
     def _recorded(self, family: Family, party: str, day: date) -> frozenset[str] | None:
+        if party == "expectant":
+            return None
         if party in ("subject", "child"):
             return frozenset({family.child})
         if party == "representatives":
@@ -167,19 +178,26 @@ class Reading:
         return thing.category in _listed(row["what"]), "sector" in row, "municipality" in row
 
     def _answer(self, family: Family, thing: Thing, day: date) -> RawRow | None:
-        old = years(family.born, day)
-        rows = [row for row in self.table["answer"] if _aged(row, old) and self._fits(row, family, thing, day)]
+        rows = [
+            row for row in self.table["answer"] if _of_age(row, family, day) and self._fits(row, family, thing, day)
+        ]  # fmt: skip
         return max(rows, key=lambda row: self._rank(row, thing), default=None)
 
     def _sight(self, family: Family, thing: Thing, day: date, who: str) -> RawRow | None:
-        old = years(family.born, day)
         rows = [row for row in self.table["sight"] if row["who"] == who and self._fits(row, family, thing, day)]
         best = max((self._rank(row, thing) for row in rows), default=None)
-        return next((row for row in rows if self._rank(row, thing) == best and _aged(row, old)), None)
+        return next((row for row in rows if self._rank(row, thing) == best and _of_age(row, family, day)), None)
 
 
 def _aged(row: RawRow, old: int) -> bool:
-    return bool(row["from_age"] <= old < row.get("to_age", 1_000))
+    begins = -1 if row["from_age"] == "unborn" else row["from_age"]
+    return bool(begins <= old < row.get("to_age", 1_000))
+
+
+def _of_age(row: RawRow, family: Family, day: date) -> bool:
+    """Is the row for somebody so old, or so long after the day that they were due?"""
+    late = family.unborn and "past_due" in row and day > family.born + timedelta(days=row["past_due"])
+    return _aged(row, _old(family, day)) and not late
 
 
 def _listed(value: str | list[str]) -> list[str]:
@@ -197,7 +215,10 @@ def turning_days(table: Table, family: Family) -> set[date]:
     found: set[date] = set()
     for row in (*table["answer"], *table["sight"]):
         found |= {row["valid_from"], row.get("valid_to", row["valid_from"])}
-        for age in (row["from_age"], row.get("to_age", row["from_age"])):
+        if family.unborn:
+            found |= {family.born, family.born + timedelta(days=row.get("past_due", 0))}
+            continue
+        for age in {row["from_age"], row.get("to_age", row["from_age"])} - {"unborn"}:
             found |= set(_around(family.born, age))
     for fact in family.facts:
         found |= {fact.begins, fact.ends or fact.begins}

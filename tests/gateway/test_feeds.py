@@ -338,6 +338,17 @@ async def test_a_question_about_a_look_is_told_to_the_service_and_its_answer_to_
     assert found["recipient"] == f"person:{YOUTH}"
 
 
+async def test_what_was_registered_and_an_exception_are_told_to_the_person_and_to_the_leaders(desk: Desk) -> None:
+    desk.world.state(grant(f"person:{desk.subject}", "looks", kind="self"), subject=desk.subject)
+    desk.world.entity("staff", "head", services=["school-health"], role="leader", identity=None, active=True)
+    noted = await desk.happens("consent.registered.v1", CONSENT, person=desk.subject)
+    (found,) = await desk.notices(1, {noted.id})
+    assert found["recipient"] == f"person:{desk.subject}"
+    made = await desk.happens("consent.exception-made.v1", CONSENT, service="service:school-health")
+    (found,) = await desk.notices(1, {made.id})
+    assert found["recipient"] == "staff:head"
+
+
 async def test_a_feed_that_is_just_being_made_is_waited_for(desk: Desk) -> None:
     opaque = f"n{uuid4().hex[:8]}"
     desk.world.attach(POLICE, "police", ["patrol"], opaque=opaque)

@@ -15,9 +15,11 @@ from gateway.model.feeds import (
     of_change,
     of_denial,
     of_ending,
+    of_exception,
     of_grant,
     of_keeping,
     of_question,
+    of_registered,
     of_service_answer,
     of_withdrawal,
     rounded,
@@ -236,6 +238,8 @@ def test_everything_goes_through_the_decision_that_is_given(world: World) -> Non
         of_ending(YOUTH, "service:school", [YOUTH], facts, NOW, never),
         of_asked_service(YOUTH, "service:school", facts, NOW, never),
         of_service_answer(YOUTH, YOUTH, facts, NOW, never),
+        of_registered(YOUTH, YOUTH, facts, NOW, never),
+        of_exception(YOUTH, "service:school", facts, NOW, never),
     ):
         assert (found.pointers, found.recipients) == ((), ())
     assert len(asked) >= 8
@@ -286,3 +290,29 @@ def test_of_a_keeping_only_the_youth_or_those_who_may_give_the_reason_are_told(w
     assert told(f"person:{GUARDIAN}") == ()
     assert told("service:school-health", "service:school") == (f"staff:{NURSE}",)
     assert told() == ()
+
+
+def test_of_what_was_registered_for_somebody_they_alone_are_told_as_far_as_they_may_find_it(world: World) -> None:
+    world.state(
+        grant(f"person:{YOUTH}", "looks", kind="self"), grant("service:school", "school"),
+        requests=[{"id": "r1", "asker": "service:school-health", "asked": [GUARDIAN], "open": True}],
+    )  # fmt: skip
+
+    def told(person: str) -> tuple[str, ...]:
+        return of_registered(YOUTH, person, world.facts, NOW, decide).recipients
+
+    assert told(YOUTH) == (f"person:{YOUTH}",)
+    assert told(GUARDIAN) == (f"person:{GUARDIAN}",)
+    assert told("33333333-3333-4333-8333-333333333333") == ()
+    world.state(grant("service:school", "school"))
+    assert told(YOUTH) == told(GUARDIAN) == ()
+
+
+def test_of_an_exception_only_the_leaders_of_the_service_are_told_while_they_lead(world: World) -> None:
+    for staff, service in (("head", "school-health"), ("other-head", "school")):
+        world.entity("staff", staff, services=[service], role="leader", identity=None, active=True)
+    found = of_exception(YOUTH, "service:school-health", world.facts, NOW, decide)
+    assert (found.recipients, found.pointers) == (("staff:head",), ())
+    assert may_still("staff:head", found.about, world.facts, NOW, decide)
+    world.entity("staff", "head", services=["school-health"], role="professional", identity=None, active=True)
+    assert not may_still("staff:head", found.about, world.facts, NOW, decide)

@@ -25,15 +25,29 @@ from story.cast import DISTRICT, NURSE_SERVICE, SCHOOL_SERVICE
 from story.door import ASSURANCE, STAFF_HIGH, Caller, log_in
 from story.narrative import Narrator
 from story.people import Person, birth_date, national_id
-from story.steps.directory import ADMIN_LOGIN
+from story.steps.directory import ADMIN_LOGIN, put_district, redeem
 from story.world import World, read
 from tests.families.reading import Family, RawFact, Reading, Thing
 from tests.journeys.conftest import SECONDS, Demo
 
 LAW = Path(__file__).parents[2] / "services" / "consent" / "consent" / "data" / "law.toml"
 SEED = int(os.environ.get("SAMLOGG_SEED", "11"))
-CHILD, MOTHER, FATHER = "child", "mother", "father"
-PEOPLE = (CHILD, MOTHER, FATHER)
+CHILD, MOTHER, FATHER, CARER = "child", "mother", "father", "carer"
+PEOPLE = (CHILD, MOTHER, FATHER, CARER)
+"""CARER: whom child welfare, and later a decision on capacity, names."""
+WELFARE_SERVICE = "child-welfare"
+RECORDERS = {"responsibility": "nurse", "care": "welfare", "capacity": "head"}
+HIRED = {
+    "welfare": {
+        "id": "7a3c5a86-0d0b-4d38-9c39-1a6f6f0f7c11", "name": "Bodil Barnevernsprøve", "title": "Kontaktperson",
+        "role": "professional", "services": [WELFARE_SERVICE],
+    },
+    "head": {
+        "id": "c2f1a9be-6a5d-4c0e-8a57-2f3f4a6f9d22", "name": "Heidi Helseprøve", "title": "Ledende helsesykepleier",
+        "role": "leader", "services": [NURSE_SERVICE],
+    },
+}  # fmt: skip
+"""Staff whom the district has not, and who record what the nurse may not."""
 SECTOR = {NURSE_SERVICE: "health", SCHOOL_SERVICE: "school"}
 SPECIAL = {"school": False, "leisure": False, "health": True, "child-welfare": True}
 WANTED = [
@@ -163,7 +177,7 @@ class Life:
             made = await self.at["nurse"].post(path, {"until": until.isoformat()}, 201)
         else:
             body = {
-                **self.people[CHILD].asked_as(), "guardians": [self.people[one].asked_as() for one in PEOPLE[1:]],
+                **self.people[CHILD].asked_as(), "guardians": [self.people[one].asked_as() for one in (MOTHER, FATHER)],
                 "responsibility": "felles", "level": 1, "why": "Vi vil følge opp sammen.", "purpose": "follow-up",
                 "cells": WANTED, "until": until.isoformat(),
             }  # fmt: skip
@@ -222,8 +236,15 @@ def birthday(born: date, age: int) -> date:
 
 
 def facts(chance: random.Random, born: date) -> tuple[RawFact, ...]:
-    """Who holds parental responsibility from some days on, and again later."""
+    """Who holds parental responsibility from some days on, and again later; a care order for a time; and capacity that
+    is away for a time after eighteen."""
     found = []
+    for kind, values, first, after in (
+        ("care", ("child-welfare",), 12, 1_400), ("capacity", ("lacking", "temporarily"), 18, 150),
+    ):  # fmt: skip
+        begins = birthday(born, first) + timedelta(days=chance.randrange(20, after))
+        over = begins + timedelta(days=chance.randrange(60, 190))
+        found.append(RawFact(kind, chance.choice(values), begins, over, frozenset({CARER}), None))
     for age in sorted(chance.sample(range(12, 18), chance.randrange(1, 4))):
         begins = birthday(born, age) + timedelta(days=chance.randrange(20, 300))
         value, people = chance.choice(
@@ -250,9 +271,10 @@ async def life_in(world: World, chance: random.Random) -> AsyncIterator[Life]:
     try:
         for who, login in (("nurse", "demo-nurse"), ("teacher", "demo-teacher"), ("admin", ADMIN_LOGIN)):
             at[who] = await log_in(world, narrator(), who, "staff", login, {"acr": STAFF_HIGH})
+        at |= await hired(world, at["admin"])
         today = datetime.fromisoformat((await at["admin"].get("/clock"))["now"]).date()
         name = "Oppvekst" + "".join(chance.choice("aeiou") + chance.choice("lmnrs") for _ in range(4))
-        ages = {CHILD: (11, 300), MOTHER: (43, 100), FATHER: (45, 90)}
+        ages = {CHILD: (11, 300), MOTHER: (43, 100), FATHER: (45, 90), CARER: (51, 80)}
         people = {who: somebody("Prøve", name, age, since, today) for who, (age, since) in ages.items()}
         born = people[CHILD].birth_date
         family = Family(CHILD, born, frozenset({MOTHER, FATHER}), facts(chance, born))
@@ -260,6 +282,40 @@ async def life_in(world: World, chance: random.Random) -> AsyncIterator[Life]:
     finally:
         for caller in at.values():
             await caller.http.aclose()
+
+
+async def hired(world: World, admin: Caller) -> dict[str, Caller]:
+    """The district with the staff whom it had not, let in."""
+    document = tomllib.loads(world.district.read_text())
+    document["staff"] += list(HIRED.values())
+    codes = {one["staff"]: one["code"] for one in (await put_district(admin, document))["invitations"]}
+    at: dict[str, Caller] = {}
+    for who, one in HIRED.items():
+        at[who] = await log_in(world, narrator(), who, "staff", f"growing-{who}", {"acr": STAFF_HIGH})
+        if at[who].session.get("staff") is None:
+            await redeem(at[who], codes[str(one["id"])])
+    return at
+
+
+async def record(life: Life) -> None:
+    """What is to come of the family, by whoever the table lets record it. Child welfare asks for that day only: what it
+    asks for nobody answers."""
+    body = {
+        **life.people[CHILD].asked_as(), "guardians": [life.people[one].asked_as() for one in (MOTHER, FATHER)],
+        "responsibility": "felles", "level": 1, "why": "Vi følger opp vedtaket.", "purpose": "follow-up",
+        "cells": [{"service": WELFARE_SERVICE, "categories": ["leisure"], "actions": ["read"]}],
+        "until": life.day.isoformat(),
+    }  # fmt: skip
+    life.handles["welfare"] = (await life.at["welfare"].post("/requests", body, 201))["subject"]
+    life.handles["head"] = life.handles["nurse"]  # one agency, one handle
+    for fact in life.family.facts:
+        said = {
+            "kind": fact.kind, "value": fact.value, "begins": fact.begins.isoformat(), "reference": "FREG-1",
+            "ends": None if fact.ends is None else fact.ends.isoformat(),
+            "people": [life.people[one].asked_as() for one in sorted(fact.people)],
+        }  # fmt: skip
+        who = RECORDERS[fact.kind]
+        await life.at[who].post(life.path(who, "facts"), said, 201, 202)
 
 
 def narrator() -> Narrator:
@@ -271,6 +327,7 @@ def narrator() -> Narrator:
 async def is_eleven(life: Life) -> None:
     """The nurse asks, both guardians agree, the log is opened and filled, and what is to come is recorded."""
     await life.ask()
+    await record(life)
     for who in PEOPLE:
         claims = {"pid": life.people[who].national_id, "acr": ASSURANCE["high"]}
         life.at[who] = await log_in(life.world, narrator(), who, "citizen", f"growing-{secrets.token_hex(6)}", claims)
@@ -281,13 +338,6 @@ async def is_eleven(life: Life) -> None:
     await until_created(nurse, life.path("nurse", "log"), opening)
     for category in SPECIAL:
         await nurse.post(life.path("nurse", "entries"), {"category": category, "text": "En avtale."}, 201)
-    for fact in life.family.facts:
-        body = {
-            "kind": fact.kind, "value": fact.value, "begins": fact.begins.isoformat(), "reference": "FREG-1",
-            "ends": None if fact.ends is None else fact.ends.isoformat(),
-            "people": [life.people[one].asked_as() for one in sorted(fact.people)],
-        }  # fmt: skip
-        await nurse.post(life.path("nurse", "facts"), body, 201, 202)
     life.handles["teacher"] = await known_to(life.at["teacher"], life.people[CHILD].family_name)
     await life.compare("at eleven")
 

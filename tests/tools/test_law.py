@@ -25,6 +25,17 @@ def test_it_says_who_decides_and_who_sees_and_by_which_row(capsys: pytest.Captur
     assert said == told(capsys, "--born", "2011-03-04", "--on", "2026-11-23")
 
 
+def test_it_says_what_holds_for_somebody_who_is_due(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, "--due", "2027-02-01", "--on", "2026-11-23")
+    assert "Due 2027-02-01, and not born on 2026-11-23" in said
+    assert "general content: yes from the expectant mother; others from 2027-03-02 on\n      row general-unborn" in said
+    assert "the expectant mother: health (read, contribute)\n      row expectant-content" in said
+    late = told(capsys, "--due", "2027-02-01", "--on", "2027-03-02")
+    assert "general content: yes from the person and the guardians\n      no row fits" in late
+    [line] = [line for line in told(capsys).splitlines() if line.startswith("| general-unborn |")]
+    assert "| before birth, 28 days past the due date at most |" in line
+
+
 def test_facts_change_what_holds(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--born", "2016-03-04", "--on", "2026-11-23", "--json", "--facts"]
 

@@ -21,6 +21,8 @@ DENIED = "consent.denied.v1"
 WITHDRAWN = "consent.withdrawn.v1"
 ENDING_SOON = "consent.ending-soon.v1"
 SIGHT_CHANGED = "consent.sight-changed.v1"
+REGISTERED = "consent.registered.v1"
+EXCEPTION_MADE = "consent.exception-made.v1"
 QUESTION_ASKED = "consent.question-asked.v1"
 QUESTION_ANSWERED = "consent.question-answered.v1"
 HORIZON_PASSED = "consent.horizon-passed.v1"
@@ -167,6 +169,30 @@ class SightChanged(Published):
     version: int
 
 
+class Registered(Published):
+    """consent.registered.v1: something was written down for this person that they did not write themselves: on paper,
+    spoken, through a companion, or by a person register that changed what is in force."""
+
+    model_config = _example(
+        subject=_SUBJECT, person=_GUARDIAN
+    )  # fmt: skip
+
+    subject: Id
+    person: Id
+
+
+class ExceptionMade(Published):
+    """consent.exception-made.v1: staff of this service have used the exception for life and health. Which, and by which
+    reason, its leaders find over HTTPS."""
+
+    model_config = _example(
+        subject=_SUBJECT, service="service:school-health"
+    )  # fmt: skip
+
+    subject: Id
+    service: Recipient
+
+
 class QuestionAsked(Published):
     """consent.question-asked.v1: somebody asks a service about a look. What is asked travels over HTTPS only."""
 
@@ -305,6 +331,8 @@ PUBLISHED: dict[str, dict[str, type[Published]]] = {
         WITHDRAWN: ConsentWithdrawn,
         ENDING_SOON: ConsentEndingSoon,
         SIGHT_CHANGED: SightChanged,
+        REGISTERED: Registered,
+        EXCEPTION_MADE: ExceptionMade,
         QUESTION_ASKED: QuestionAsked,
         QUESTION_ANSWERED: QuestionAnswered,
         HORIZON_PASSED: HorizonPassed,

@@ -33,6 +33,8 @@ DENIED = "consent.denied.v1"
 WITHDRAWN = "consent.withdrawn.v1"
 ENDING_SOON = "consent.ending-soon.v1"
 SIGHT_CHANGED = "consent.sight-changed.v1"
+REGISTERED = "consent.registered.v1"
+EXCEPTION_MADE = "consent.exception-made.v1"
 QUESTION_ASKED = "consent.question-asked.v1"
 QUESTION_ANSWERED = "consent.question-answered.v1"
 STATE_CHANGED = "consent.state.v1"
@@ -280,6 +282,20 @@ class ConsentEndingSoon(_Slice):
     people: list[Id]
 
 
+class Registered(_Slice):
+    """consent.registered.v1: somebody else wrote something down for this person."""
+
+    subject: Id
+    person: Id
+
+
+class ExceptionMade(_Slice):
+    """consent.exception-made.v1: staff of a service used the exception for life and health."""
+
+    subject: Id
+    service: Recipient
+
+
 class QuestionAsked(_Slice):
     """consent.question-asked.v1: somebody asks a service about a look."""
 
@@ -309,6 +325,8 @@ CONSUMED: dict[str, dict[str, type[Any]]] = {
         WITHDRAWN: ConsentWithdrawn,
         ENDING_SOON: ConsentEndingSoon,
         SIGHT_CHANGED: SightChanged,
+        REGISTERED: Registered,
+        EXCEPTION_MADE: ExceptionMade,
         QUESTION_ASKED: QuestionAsked,
         QUESTION_ANSWERED: QuestionAnswered,
     },

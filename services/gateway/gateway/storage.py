@@ -182,7 +182,7 @@ class Issued:
     notice: str
     recipient: str
     subject: str
-    basis: Literal["grant", "asked", "asker", "either", "answers"]
+    basis: Literal["grant", "asked", "asker", "either", "answers", "leads"]
     category: str | None
     at: float | None
     grant: str | None

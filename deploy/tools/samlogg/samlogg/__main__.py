@@ -30,8 +30,8 @@ def show_why(given: argparse.Namespace) -> int:
 def show_law(given: argparse.Namespace) -> int:
     """Tell what the law table says of somebody, or all of it, or what another table would change."""
     here = law.table(given.table, given.municipality)
-    if given.born:
-        lines = law.somebody(here, given.born, given.on, given.facts, as_json=given.json)
+    if given.born or given.due:
+        lines = law.somebody(here, given.born, given.due, given.on, given.facts, as_json=given.json)
     elif given.new:
         there = law.table(given.new, given.municipality)
         lines = law.another(here, there, law.database(given.world), as_json=given.json)
@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     asking.set_defaults(act=show_why)
     telling = commands.add_parser("law", help="who decides and who sees, by age; alone: the whole table as a page")
     telling.add_argument("--born", help="a birth date: what holds for somebody")
+    telling.add_argument("--due", help="a due date: what holds for somebody who is not born")
     telling.add_argument("--on", help="on which day (default today)")
     telling.add_argument("--facts", default="", help="responsibility=mor,care=child-welfare,capacity=lacking,party=all")
     telling.add_argument("--new", help="another table's file: whom it would touch, in counts")

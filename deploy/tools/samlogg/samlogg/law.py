@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from consent.handlers.preview import preview
 from consent.handlers.tables import law_table
 from consent.model import law_told
+from consent.model.births import Unborn
 from consent.model.facts import VALUES, Fact, Facts, Kind
 from consent.model.law import Law
 from samlogg.running import FILE_VARIABLE, USUAL_FILE, NotRunningError
@@ -49,10 +50,13 @@ def table(file: str | None, municipality: str | None) -> Law:
     return law_table(Path(file) if file else None, municipality=municipality)
 
 
-def somebody(law: Law, born: str, on: str | None, said: str, *, as_json: bool) -> Iterator[str]:
-    """What holds for somebody born then, on a day (today if none is said)."""
+def somebody(
+    law: Law, born: str | None, due: str | None, on: str | None, said: str, *, as_json: bool
+) -> Iterator[str]:  # fmt: skip
+    """What holds for somebody born then, or due then and not born, on a day (today if none is said)."""
     day = date.fromisoformat(on) if on else law.day_of(datetime.now(UTC))
-    found = law_told.told(law, date.fromisoformat(born), day, facts(said))
+    birth = date.fromisoformat(born) if born else Unborn(date.fromisoformat(due or ""))
+    found = law_told.told(law, birth, day, facts(said))
     yield from [json.dumps(found, ensure_ascii=False)] if as_json else law_told.lines(found)
 
 

@@ -10,7 +10,7 @@ from consent.api.evidence_bodies import RegisteredView, ToldView
 from consent.model.facts import Responsibility
 from consent.model.languages import TAG
 from consent.model.otherwise import Manner
-from consent.model.requests import WaitedFor
+from consent.model.requests import Capacity, WaitedFor
 from consent.model.texts import Direction, Helper, How, Status, Way
 
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
@@ -57,9 +57,19 @@ class AskedService(Body):
     actions: Annotated[list[Action], Field(min_length=1, max_length=2)]
 
 
-class NewRequest(Person):
-    """Whom it is about, and what is asked. `asker`: which of one's own services asks; needed with several."""
+class NewRequest(Body):
+    """Whom it is about, and what is asked. `asker`: which of one's own services asks; needed with several.
 
+    Somebody who is not born has a `due_date` and a `mother`, and nothing else of a person: nobody else answers.
+    """
+
+    national_id: Number | None = None
+    given_name: Name | None = None
+    family_name: Name | None = None
+    birth_date: Day | None = None
+    language: Language = "nb"
+    due_date: Day | None = None
+    mother: Person | None = None
     guardians: Annotated[list[Person], Field(max_length=6)] = []
     responsibility: Responsibility = "ukjent"
     level: Annotated[int, Field(ge=0, le=9, strict=True)]
@@ -74,6 +84,27 @@ class NewRequest(Person):
         if sum(len(cell.categories) * len(cell.actions) for cell in self.cells) > _MOST_CELLS:
             raise ValueError("too many cells")
         return self
+
+    @model_validator(mode="after")
+    def _born_or_expected(self) -> Self:
+        whole = (self.national_id, self.given_name, self.family_name, self.birth_date)
+        expected = self.due_date is not None and self.mother is not None and not self.guardians
+        if expected and whole != (None,) * len(whole):
+            raise ValueError("who is not born has a due date and a mother alone")
+        if not expected and (None in whole or self.due_date is not None or self.mother is not None):
+            raise ValueError(
+                "needed: a national id, names and a birth date; or a due date and the mother, no guardians"
+            )
+        return self
+
+    def person(self) -> Person:
+        """Whom it is about; of somebody who is not born, the mother."""
+        if self.mother is not None:
+            return self.mother
+        return Person.model_construct(
+            national_id=self.national_id, given_name=self.given_name, family_name=self.family_name,
+            birth_date=self.birth_date, language=self.language,
+        )  # fmt: skip
 
 
 class AnsweredCell(Body):
@@ -255,7 +286,7 @@ class GivenBy(BaseModel):
     was not recorded)."""
 
     person: str
-    capacity: Literal["subject", "guardian"]
+    capacity: Capacity
     at: str
     assurance: str
     text_version: str | None
@@ -301,11 +332,12 @@ class GrantList(BaseModel):
 
 
 class IdentityView(BaseModel):
-    """Whom it is about."""
+    """Whom it is about. Who is not born has a due date, no given name yet, and the mother's family name."""
 
-    given_name: str
+    given_name: str | None
     family_name: str
-    birth_date: date
+    birth_date: date | None
+    due_date: date | None
 
 
 class MatchView(BaseModel):

@@ -11,15 +11,22 @@ from chassis.routes import route
 from consent import storage
 from consent.api.bodies import Body, Day, Person, Slug
 from consent.api.parts import Parts, Writing, claimed, known, reading, writing
+from consent.handlers import births
 from consent.handlers import facts as recording
+from consent.handlers.births import Birth
 from consent.handlers.facts import Statement
-from consent.model.facts import Kind
+from consent.model.facts import Kind, Responsibility
+
+Reference = Annotated[
+    str, Field(min_length=3, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
+]  # fmt: skip
 
 
 class NewFact(Body):
     """A fact, from a day on until (not including) another. people: who holds parental responsibility, or who answers
     by a care order or a decision on capacity. what: the category that a decision under fifteen is about; left out: all
-    of them. reference: of the decision, or of the register."""
+    of them. Of a pregnancy `begins` is the day it is due (`expected`), or ended. reference: of the decision, or of the
+    register."""
 
     kind: Kind
     value: Slug
@@ -27,7 +34,24 @@ class NewFact(Body):
     ends: Day | None = None
     what: Slug | None = None
     people: Annotated[list[Person], Field(max_length=6)] = []
-    reference: Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
+    reference: Reference
+
+
+class NewBirth(Body):
+    """Whoever was expected is born: the child, and who holds parental responsibility (`ukjent`: that is not known yet,
+    and nobody answers or sees by law until it is). reference: of the report of the birth."""
+
+    child: Person
+    responsibility: Responsibility
+    guardians: Annotated[list[Person], Field(max_length=6)] = []
+    reference: Reference
+
+
+class ToldBirth(BaseModel):
+    """A birth was taken down. `status`: pending until every gateway able to answer knows of it."""
+
+    change: str
+    status: Literal["confirmed", "pending"]
 
 
 class RecordedFact(BaseModel):
@@ -65,6 +89,10 @@ def facts(parts: Parts) -> APIRouter:
     """Recording and reading."""
     routes = APIRouter()
 
+    async def confirmed(change: str) -> bool:
+        async with parts.engine.connect() as conn:
+            return all(one.confirmed for one in await storage.changes_by_id(conn, [change]))
+
     @routes.post(
         "/subjects/{subject}/facts", status_code=201, response_model=RecordedFact,
         responses={202: {"model": RecordedFact}}, openapi_extra=route(basis="asker"),
@@ -82,10 +110,27 @@ def facts(parts: Parts) -> APIRouter:
         made, _ = await write.make(201, do)
         id_, _, change = (made or "").partition(" ")
         await write.settled(change)
-        async with parts.engine.connect() as conn:
-            done = all(one.confirmed for one in await storage.changes_by_id(conn, [change]))
+        done = await confirmed(change)
         shown = {"id": id_, "change": change, "status": "confirmed" if done else "pending"}
         return answered(shown, 201 if done else 202)
+
+    @routes.post(
+        "/subjects/{subject}/birth", status_code=201, response_model=ToldBirth,
+        responses={202: {"model": ToldBirth}}, openapi_extra=route(basis="asker"),
+    )  # fmt: skip
+    async def tell_birth(subject: str, body: NewBirth, write: Writing = writing(parts)) -> Response:
+        del subject
+        actor, about, now = write.signed.actor, known(write.signed), parts.clock.now()
+        guardians = tuple(claimed(parts, person) for person in body.guardians)
+        said = Birth(claimed(parts, body.child), body.responsibility, guardians, body.reference.strip())
+
+        async def do(conn: Any) -> str:
+            return (await births.tell(conn, parts.office, actor, about, said, now)).change or ""
+
+        change, _ = await write.make(201, do)
+        await write.settled(change or "")
+        done = await confirmed(change or "")
+        return answered({"change": change, "status": "confirmed" if done else "pending"}, 201 if done else 202)
 
     @routes.get(
         "/subjects/{subject}/facts", response_model=FactList,

@@ -16,6 +16,7 @@ from consent.handlers import answers, requests, views, withdrawals
 from consent.handlers.answers import Answer
 from consent.handlers.requests import Made, Order
 from consent.handlers.withdrawals import Part
+from consent.model.births import Unborn
 from consent.model.languages import wishes
 from consent.model.requests import Cell, Said, each_once
 from consent.model.texts import Conveyed
@@ -99,8 +100,9 @@ def _order(parts: Parts, body: bodies.NewRequest) -> Order:
         for action in cell.actions
     )
     return Order(
-        body.asker, claimed(parts, body), tuple(claimed(parts, guardian) for guardian in body.guardians),
+        body.asker, claimed(parts, body.person()), tuple(claimed(parts, guardian) for guardian in body.guardians),
         body.responsibility, body.level, body.why, body.purpose, cells, body.until,
+        body.due_date,
     )  # fmt: skip
 
 
@@ -217,7 +219,8 @@ def _sight_routes(routes: APIRouter, parts: Parts) -> None:
         return answered(
             {
                 "given_name": found.given_name, "family_name": found.family_name,
-                "birth_date": found.birth_date.isoformat(),
+                "birth_date": None if isinstance(found.born, Unborn) else found.born.isoformat(),
+                "due_date": found.born.due.isoformat() if isinstance(found.born, Unborn) else None,
             }
         )  # fmt: skip
 

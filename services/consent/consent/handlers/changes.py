@@ -51,8 +51,9 @@ async def record(
 ) -> int:
     """Raise the subject's version and write the change as pending; returns the version. The caller holds the lock.
 
-    body: `request`, `began` and `ended` (grant ids), `opened` (requests that wait for others from now on), and for a
-    withdrawal `by`, `recipient`, `category`; for words that came otherwise than by a log-in `manner` and `given`.
+    body: `request`, `began` and `ended` (grant ids), `opened` (requests that wait for others from now on), `noted` (who
+    is told that something was registered for them), `service` (whose staff made an exception), and for a withdrawal
+    `by`, `recipient`, `category`; for words that came otherwise than by a log-in `manner` and `given`.
     """
     version = await storage.raise_version(conn, subject)
     carried = {**body, TRACE: tracing.current()}  # the events come later, from the leader, and go on under this trace
@@ -89,6 +90,12 @@ def _events(change: ChangeRow, grants: Mapping[str, Mapping[str, Any]]) -> Itera
     for opened in change.body.get("opened", ()):
         again = messages.ConsentRequested(subject=change.subject, **opened)
         yield _event(change, messages.REQUESTED, again.request, again)
+    for person in change.body.get("noted", ()):
+        noted = messages.Registered(subject=change.subject, person=person)
+        yield _event(change, messages.REGISTERED, person, noted)
+    if "service" in change.body:
+        made = messages.ExceptionMade(subject=change.subject, service=f"service:{change.body['service']}")
+        yield _event(change, messages.EXCEPTION_MADE, change.id, made)
     if "tell" in change.body:
         told = messages.SightChanged(subject=change.subject, tell=change.body["tell"], version=change.version)
         yield _event(change, messages.SIGHT_CHANGED, change.id, told)

@@ -20,6 +20,7 @@ from consent import messages, storage
 from consent.handlers import applying, changes, granting
 from consent.handlers.granting import Plan, Spoken, counting
 from consent.handlers.state import TURN, standing_of
+from consent.model.births import Unborn
 from consent.model.ending import Ending, Running, endings, next_mark, reason
 from consent.model.law import Law, answerers, next_turn
 from consent.model.requests import Cell, asked_for, needed, waits_for
@@ -166,7 +167,9 @@ def _warning(law: Law, subject: str, row: RequestRow, ending: Ending, now: datet
     deciding = _turns(law, row, today)
     why = reason(ending.ends, rules.until, deciding)
     people = set(asked_for(law, rules, today))
-    if why == "others-decide":
+    if why == "others-decide" and isinstance(rules.born, Unborn):
+        people = set()  # that a due date passes is for whoever asked to see to: the mother is not reminded of it
+    elif why == "others-decide":
         people |= {person for cell in rules.cells for person in needed(law, rules, cell, last)}
     data = messages.ConsentEndingSoon(
         request=rules.id, subject=subject, asker=f"service:{row.asker}", grants=list(ending.grants),

@@ -73,7 +73,7 @@ async def make(
     categories = await content_categories(conn)
     if wanted.category not in categories:
         raise CategoryUnknown
-    row = law.say.exception(categories[wanted.category], age(row_of.birth_date, on), on, wanted.told)
+    row = law.say.exception(categories[wanted.category], age(row_of.born, on), on, wanted.told)
     service = await _service(conn, actor, row, asking)
     if row is None or service is None:
         raise ExceptionNotYours
@@ -117,7 +117,7 @@ async def _begin(
         }
         for recipient in recipients
     ]  # fmt: skip
-    body = {"by": actor.id or "", "tell": [f"person:{subject}"]}
+    body = {"by": actor.id or "", "tell": [f"person:{subject}"], "service": service}
     change = await granting.carry_out(conn, subject, [Plan((), tuple(rows))], KIND, body, now)
     id_, grants = str(uuid4()), [str(row["id"]) for row in rows]
     values = {

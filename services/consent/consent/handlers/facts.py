@@ -17,13 +17,16 @@ from consent import storage
 from consent.handlers import applying, changes, granting
 from consent.handlers.requests import Made, Office
 from consent.handlers.state import content_categories, requests_of, state_of
-from consent.model.errors import CategoryUnknown, FactNotYours, SamePerson, Unseen
+from consent.model.births import Unborn
+from consent.model.errors import CategoryUnknown, FactNotYours, FactPeriodInvalid, FactUnfit, SamePerson, Unseen
 from consent.model.facts import Fact, Kind, check
 from consent.model.law import Law
-from consent.model.people import Claim, check_birth_dates, check_different
+from consent.model.people import Claim, check_birth_dates, check_different, check_due
 from consent.model.requests import asked_for
 
 KIND = "law-fact"
+REGISTER = "register"
+"""Of the changes that come from a person register, and the source of what it says."""
 REFERENCE = "law_fact.reference"
 """Where the reference is sealed."""
 
@@ -50,9 +53,7 @@ async def record(
     fact to others; FactUnfit, FactPeriodInvalid, CategoryUnknown, SamePerson, BirthDateInvalid for what cannot be.
     """
     law = office.law
-    service = (await _recorders(conn, law, actor, subject, law.day_of(now))).get(said.kind)
-    if service is None:
-        raise FactNotYours
+    service = await recorded_by(conn, law, actor, subject, said.kind, law.day_of(now))
     check(Fact(said.kind, said.value, said.begins, said.ends, what=said.what), len(said.people))
     if said.what is not None and said.what not in await content_categories(conn):
         raise CategoryUnknown
@@ -64,11 +65,42 @@ async def record(
         raise SamePerson
     await changes.lock(conn, subject)
     change, before = changes.new_id(), await asked_now(conn, law, subject, now)
-    fact = Fact(said.kind, said.value, said.begins, said.ends, frozenset(people), said.what)
     recorder = Recorder(source, actor.id or "", said.reference, change)
+    if said.kind == "pregnancy":
+        await _pregnancy(conn, law, subject, said, recorder, now)
+    fact = Fact(said.kind, said.value, said.begins, said.ends, frozenset(people), said.what)
     number = await keep(conn, office, subject, fact, recorder, now)
     await settle(conn, law, subject, before, KIND, {"fact": number}, now, change=change)
     return Made(str(number), subject, change)
+
+
+async def recorded_by(
+    conn: AsyncConnection, law: Law, actor: Actor, subject: str, kind: Kind, on: date
+) -> str:  # fmt: skip
+    """The actor's service in whose name this kind of fact is recorded; Unseen, FactNotYours."""
+    service = (await _recorders(conn, law, actor, subject, on)).get(kind)
+    if service is None:
+        raise FactNotYours
+    return service
+
+
+async def _pregnancy(
+    conn: AsyncConnection, law: Law, subject: str, said: Statement, recorder: "Recorder", now: datetime
+) -> None:  # fmt: skip
+    """Another due date, or that a pregnancy has ended: then nobody is asked or sees anything any more. Told by mistake,
+    another due date takes it back; what had ended has ended. A birth is told of elsewhere."""
+    row, today = await storage.person_by_id(conn, subject), law.day_of(now)
+    if row is None or not isinstance(row.born, Unborn) or said.value == "born" or said.ends is not None:
+        raise FactUnfit
+    ended = said.value == "ended"
+    if ended and not row.born.since <= said.begins <= today:
+        raise FactPeriodInvalid
+    if ended:
+        await storage.close_requests(conn, subject, recorder.by, now)
+    else:
+        await storage.set_expected(conn, subject, check_due(said.begins, today).due, recorder.source)
+    standing = {"version": 0, "ended_on": said.begins if ended else None, "changed_at": now}
+    await storage.set_standing(conn, subject, standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +144,8 @@ async def settle(
     change: str,
 ) -> None:  # fmt: skip
     """Write what follows of something that was recorded of the subject: grants that end or begin under it, and who is
-    asked who was not before. One change, confirmed like a withdrawal."""
+    asked who was not before. One change, confirmed like a withdrawal. Where a register changed grants, the subject and
+    those who are asked are told once that there is something to see."""
     plans = (await applying.plans_for(conn, law, [subject], now)).get(subject, ())
     askers = {row.rules.id: row.asker for row in await requests_of(conn, law, subject)}
     after = await asked_now(conn, law, subject, now)
@@ -121,7 +154,10 @@ async def settle(
         for request, asked in after.items()
         if (new := asked - before.get(request, frozenset()))
     ]
-    told = {**body, "opened": asks} if asks else body
+    told = {**body, "opened": asks} if asks else dict(body)
+    if plans and kind == REGISTER:
+        named = {subject}.union(*after.values()) - {person for one in asks for person in one["asked"]}
+        told["noted"] = sorted(named)
     await granting.carry_out(conn, subject, plans, kind, told, now, change=change)
 
 

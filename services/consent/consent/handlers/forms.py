@@ -12,7 +12,7 @@ from consent.handlers.answers import check_open, one_request
 from consent.handlers.looks import named
 from consent.handlers.registering import check_asked, own_request
 from consent.handlers.requests import WHY, Office
-from consent.handlers.tables import current_words
+from consent.handlers.tables import current_frames
 from consent.handlers.views import cells_shown
 from consent.model.errors import Unseen
 from consent.model.otherwise import code, code_as_written, may_register
@@ -63,7 +63,7 @@ async def page(conn: AsyncConnection, office: Office, subject: str, written: str
     found = await one_request(conn, office.law, subject, form.request)
     text, words = (
         office.texts.shown(form.text_version, form.language, office.law.day_of(now)),
-        pick(current_words(), form.language),
+        pick(current_frames(), form.language),
     )
     names = await storage.directory_names(conn)
     cells = await cells_shown(conn, office.law, found, form.person, office.law.day_of(now))
@@ -84,7 +84,8 @@ def _paper(words: Words, code_: str, found: RequestRow, body: str, why: str) -> 
     columns = (("service", "service"), ("what", "what"), ("may", "may"), ("yes", "yes"), ("no", "no"), ("cell", "cell"))
     until = words.moment(datetime.fromtimestamp(found.rules.until - 1).astimezone(words.zone), "date")
     return {
-        "form": "print", "name": f"samlogg-{code_}", "language": words.language, "title": words.said("form", "title"),
+        "form": "print", "name": f"samlogg-{code_}", "language": words.language,
+        "direction": words.direction, "title": words.said("form", "title"),
         "before": [
             words.said("form", "name"), *body.split("\n\n"), words.said("form", "why", why=why),
             words.said("form", "until", date=until), words.said("form", "how"),

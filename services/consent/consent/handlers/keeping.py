@@ -201,7 +201,7 @@ async def _row(conn: AsyncConnection, law: Law, about: SubjectRow, category: str
     categories, on = await content_categories(conn), law.day_of(now)
     if category not in categories or category == PARTICIPANTS:
         raise CategoryUnknown
-    row = law.say.keep(categories[category], age(about.birth_date, on), on, by)
+    row = law.say.keep(categories[category], age(about.born, on), on, by)
     if row is None:
         raise KeepNotYours
     return row
@@ -301,7 +301,7 @@ async def _judged_by(
     left = []
     for one in found:
         kind = categories.get(one.category)
-        row = None if kind is None else law.say.keep(kind, age(about.birth_date, on), on, one.by)
+        row = None if kind is None else law.say.keep(kind, age(about.born, on), on, one.by)
         if row is not None and _speaking(row, actor, services, known) is not None:
             left.append(one)
     return left

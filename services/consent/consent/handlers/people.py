@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.keys import SubjectKeys
 from consent import storage
+from consent.model.births import Unborn
 from consent.model.errors import RuleBroken, Unseen
 from consent.model.national_id import NationalId, Series, accept
 from consent.model.people import Claim, Identity, plain_name
@@ -72,12 +73,34 @@ class Registry:
         await storage.add_person(conn, values, number)
         return PersonRow(id_, sealed, claim.birth_date, claim.language)
 
+    async def expected(
+        self, conn: AsyncConnection, mother: PersonRow, family_name: str, unborn: Unborn, source: str, now: datetime
+    ) -> PersonRow:
+        """Whom this mother expects; made if nobody is known to be. One record for each pregnancy, whatever due date is
+        said later. The caller holds the lock on the mother's number (`find_or_add`)."""
+        known = await storage.expected_by(conn, mother.id)
+        if known is not None:
+            said = json.dumps(["", family_name, unborn.due.isoformat()])
+            await storage.add_claim(conn, known.id, source, await self.keys.seal(known.id, said, _CLAIM), now)
+            return known
+        id_ = str(uuid4())
+        sealed = await self.names(id_, "", family_name)
+        values = {
+            "id": id_, "names": sealed, "due_date": unborn.due, "birth_source": source,
+            "language": mother.language, "created_at": now,
+        }  # fmt: skip
+        await storage.add_person(conn, values)
+        return PersonRow(id_, sealed, unborn, mother.language)
+
+    async def names(self, person: str, given: str, family: str) -> bytes:
+        """Somebody's names, sealed with their key."""
+        return await self.keys.seal(person, json.dumps([plain_name(given), plain_name(family)]), _NAMES)
+
     async def _person(self, claim: Claim, source: str, now: datetime) -> dict[str, Any]:
         id_ = str(uuid4())
-        names = json.dumps([plain_name(claim.given_name), plain_name(claim.family_name)])
         return {
-            "id": id_, "names": await self.keys.seal(id_, names, _NAMES), "birth_date": claim.birth_date,
-            "birth_source": source, "language": claim.language, "created_at": now,
+            "id": id_, "names": await self.names(id_, claim.given_name, claim.family_name),
+            "birth_date": claim.birth_date, "birth_source": source, "language": claim.language, "created_at": now,
         }  # fmt: skip
 
     async def begin(self, conn: AsyncConnection, claim: Claim, source: str, now: datetime) -> str:
@@ -133,4 +156,4 @@ class Registry:
         if row is None:
             raise Unseen
         given, family = json.loads(await self.keys.open(row.id, row.names, _NAMES))
-        return Identity(given, family, row.birth_date)
+        return Identity(given or None, family, row.born)

@@ -9,9 +9,11 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from chassis.events import new_event
 from chassis.keys import SubjectKeys
+from chassis.outbox import announce
 from chassis.permit import Actor
-from consent import storage
+from consent import messages, storage
 from consent.handlers import changes
 from consent.handlers.answers import Answer, check_open, evidence, one_request, say, text_shown
 from consent.handlers.evidence import SEALED
@@ -149,7 +151,8 @@ async def keep(
     conn: AsyncConnection, id_: str, actor: Actor, whose: Whose, grounds: Grounds, written: bytes | None,
     now: datetime,
 ) -> None:  # fmt: skip
-    """Keep what a word rests on that came otherwise than by a log-in. written: what `sealed` gave."""
+    """Keep what a word rests on that came otherwise than by a log-in, and have its person told that there is something
+    to see. written: what `sealed` gave."""
     code = None if grounds.form is None else code_as_written(grounds.form)
     values = {
         "id": id_, "subject": whose.subject, "request": whose.request, "person": whose.person, "way": whose.way,
@@ -159,6 +162,9 @@ async def keep(
         "sealed": written,
     }  # fmt: skip
     await storage.add_given(conn, values)
+    noted = messages.Registered(subject=whose.subject, person=whose.person).model_dump()
+    event = new_event("consent", messages.REGISTERED, whose.subject, noted, now)
+    await announce(conn, storage.outbox, messages.EVENTS, event)
 
 
 async def sealed(keys: SubjectKeys, subject: str, grounds: Grounds) -> bytes:

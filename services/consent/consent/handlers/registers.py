@@ -4,63 +4,25 @@ Whatever takes sight away is a change of the subject like a withdrawal: pending,
 things are now, so the same one twice, or an older one after a newer, changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
-from consent.handlers import changes, facts
-from consent.handlers.facts import Asked, Recorder
+from consent.handlers import births
+from consent.handlers.desk import Desk
+from consent.handlers.facts import REGISTER as SOURCE
+from consent.handlers.merging import merge
 from consent.handlers.requests import Office
 from consent.model.facts import Fact
 from consent.model.national_id import NationalId
 from consent.model.people import Claim
-from consent.model.registers import PLAIN, SPLIT, Document, Event, Named, Standing, Unreadable
+from consent.model.registers import BIRTH, PLAIN, SPLIT, Document, Event, Named, Standing, Unreadable
 
-KIND = SOURCE = "register"
 Outcome = Literal["done", "nothing", "nobody", "passed-over"]
-
-
-@dataclass(slots=True)
-class Desk:
-    """One document while it is handled: the subjects that it touches, each with who was asked before. cause: what it
-    came with."""
-
-    conn: AsyncConnection
-    office: Office
-    cause: str
-    now: datetime
-    before: dict[str, Asked] = field(default_factory=dict)
-    change: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def today(self) -> date:
-        """The local date."""
-        return self.office.law.day_of(self.now)
-
-    async def touch(self, people: Iterable[str]) -> None:
-        """Lock those of these people who are subjects, in one order, and remember who was asked about them."""
-        for subject in sorted(set(people) - self.before.keys()):
-            if await storage.is_subject(self.conn, subject):
-                await changes.lock(self.conn, subject)
-                self.before[subject] = await facts.asked_now(self.conn, self.office.law, subject, self.now)
-                self.change[subject] = changes.new_id()
-
-    async def record(self, subject: str, fact: Fact) -> None:
-        """Keep a fact of a subject that was touched."""
-        recorder = Recorder(SOURCE, SOURCE, self.cause, self.change[subject])
-        await facts.keep(self.conn, self.office, subject, fact, recorder, self.now)
-
-    async def publish(self) -> None:
-        """One pending change for each subject that was touched."""
-        for subject, before in sorted(self.before.items()):
-            await facts.settle(
-                self.conn, self.office.law, subject, before, KIND, {"cause": self.cause}, self.now,
-                change=self.change[subject],
-            )  # fmt: skip
 
 
 async def handle(
@@ -75,21 +37,39 @@ async def handle(
     numbers = _numbers(office, found, desk.today)
     named = [one.person for one in found.guardianship or ()]
     named += found.responsibility.holders if found.responsibility is not None else ()
+    named += () if found.mother is None else (found.mother,)
     others = [office.registry.accept(one.number, desk.today) for one in named]
     hashes = {office.registry.hash(one) for one in (*numbers, *others)}
     await storage.lock_numbers(conn, hashes)
     rows = await storage.numbers_by_hash(conn, [office.registry.hash(one) for one in numbers])
     known = list(dict.fromkeys(row.person for row in rows))
+    if event is not None and event.type == BIRTH and (unborn := await _expected(desk, found)) is not None:
+        await births.born(desk, unborn, _newborn(office, found, desk.today))
+        known.append(unborn)
     if not known:
         return "nobody"
     if found.version < max([await storage.standing_version(conn, one) for one in known]):
         return "nothing"
     if event is not None and event.type == SPLIT:
         return await _split(desk, known, found)
-    kept = known[0] if len(known) == 1 else await _merge(desk, known, numbers, rows)
+    kept = known[0] if len(known) == 1 else await merge(desk, known, numbers, rows)
     done = await _reconcile(desk, kept, found, numbers) or len(known) > 1
     await desk.publish()
     return "done" if done else "nothing"
+
+
+async def _expected(desk: Desk, found: Document) -> str | None:
+    """Who was expected by this child's mother and can be this child."""
+    if found.mother is None:
+        return None
+    mother = await desk.office.registry.find(desk.conn, desk.office.registry.accept(found.mother.number, desk.today))
+    return None if mother is None else await births.expected(desk.conn, mother, found.birth_date)
+
+
+def _newborn(office: Office, found: Document, today: date) -> Claim:
+    named = found.named()
+    number = office.registry.accept(named.number, today)
+    return Claim(number, named.given_name, named.family_name, named.birth_date, named.language)
 
 
 def _numbers(office: Office, found: Document, today: date) -> dict[NationalId, bool]:
@@ -105,7 +85,7 @@ async def _reconcile(desk: Desk, person: str, found: Document, numbers: dict[Nat
         return False
     now = replace(was, protection=found.protection, dead=found.death is not None)
     row = await storage.person_by_id(conn, person)
-    older = row is not None and row.birth_date != found.birth_date
+    older = row is not None and row.born != found.birth_date
     told = await _facts(desk, person, found)
     moved = await _use_numbers(desk, person, numbers)
     if now != was or older or told:
@@ -189,63 +169,6 @@ async def _people(desk: Desk, subject: str, named: Sequence[Named]) -> frozenset
     if subject in people:
         raise Unreadable("answers-for-themselves")
     return people
-
-
-# -- two records of one person -----------------------------------------------------------------------------------------
-
-
-async def _merge(
-    desk: Desk, known: Sequence[str], numbers: dict[NationalId, bool], rows: Sequence[storage.NumberRow]
-) -> str:
-    """Make one of several records; gives the one that stays: whose number is in use, else the one known longest.
-
-    Nothing that was agreed to about one counts for the other, and nobody sees more for it: grants and requests of the
-    records merged away end, and their own person alone, by the record that stays, still reads them. Where such a record
-    answered for somebody, the one that stays is asked anew.
-    """
-    in_use = {desk.office.registry.hash(number) for number, used in numbers.items() if used}
-    kept = next((row.person for row in rows if row.hash in in_use), known[0])
-    gone = [person for person in known if person != kept]
-    wards = {person: await storage.wards_of(desk.conn, person) for person in gone}
-    await desk.touch([*gone, *(ward for found in wards.values() for ward in found)])
-    for person in gone:
-        for row in await storage.numbers_of(desk.conn, person):
-            number = await desk.office.registry.unsealed(row, desk.today)
-            await desk.office.registry.move_number(desk.conn, kept, number)
-        was = (await storage.standings_of(desk.conn, [person])).get(person, PLAIN)
-        version = await storage.standing_version(desk.conn, person)
-        values = {
-            "version": version, "protection": was.protection, "closed": was.closed, "same_as": kept,
-            "changed_at": desk.now,
-        }  # fmt: skip
-        await storage.set_standing(desk.conn, person, values)
-        for earlier in await storage.merged_into(desk.conn, person):
-            await desk.touch([earlier])
-            await storage.set_standing(
-                desk.conn, earlier, {"version": version, "same_as": kept, "changed_at": desk.now}
-            )
-        if person in desk.before:
-            await storage.close_requests(desk.conn, person, SOURCE, desk.now)
-        for ward in wards[person]:
-            await _answers_instead(desk, ward, person, kept)
-    return kept
-
-
-async def _answers_instead(desk: Desk, ward: str, gone: str, kept: str) -> None:
-    """Where `gone` is named, `kept` is. Of two holders who turn out to be one nobody knows who the other is."""
-    both = await storage.replace_guardian(desk.conn, ward, gone, kept)
-    last = {
-        (row.fact.kind, row.fact.what): row.fact
-        for row in await storage.fact_rows(desk.conn, ward)
-        if row.fact.holds(desk.today)
-    }
-    held = last.get(("responsibility", None))
-    if kept == ward or (held is None and both) or (held is not None and {gone, kept} <= held.people):
-        await desk.record(ward, Fact("responsibility", "ukjent", desk.today))
-        last.pop(("responsibility", None), None)
-    for fact in last.values():
-        if gone in fact.people and kept != ward:
-            await desk.record(ward, replace(fact, begins=desk.today, people=fact.people - {gone} | {kept}))
 
 
 # -- one record of two people ------------------------------------------------------------------------------------------

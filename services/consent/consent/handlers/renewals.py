@@ -56,4 +56,4 @@ async def renew(
     why = found.why if wanted.why is None else await office.registry.keys.seal(subject, wanted.why, WHY)
     held = frozenset(await storage.guardians(conn, subject))
     fresh = Fresh(found.asker, found.level, found.rules.purpose, cells, controllers, wanted.until, why, held, request)
-    return await keep(conn, law, actor, subject, row.birth_date, fresh, now)
+    return await keep(conn, law, actor, subject, row.born, fresh, now)

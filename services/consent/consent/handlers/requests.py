@@ -13,11 +13,12 @@ from consent.handlers import changes
 from consent.handlers.ledger import refuse
 from consent.handlers.people import Registry
 from consent.handlers.state import content_categories
+from consent.model.births import Born
 from consent.model.errors import CategoryUnknown, PurposeUnknown, ServiceUnknown
 from consent.model.facts import Responsibility
 from consent.model.law import SYSTEM_CATEGORIES, Category, Law, circle, guardians_ever_needed
 from consent.model.ledger import Pseudonyms
-from consent.model.people import Claim, check_birth_dates, check_different, check_responsibility
+from consent.model.people import Claim, check_birth_dates, check_different, check_due, check_responsibility
 from consent.model.registers import STRICT
 from consent.model.requests import Asked, Cell, asked_for, asker_of, check_until
 from consent.model.texts import Texts
@@ -32,7 +33,7 @@ _ANY_SPECIAL = Category("", special=True)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a professional asks for."""
+    """What a professional asks for. due: of a subject who is not born; then `subject` is the expectant mother."""
 
     asker: str | None
     subject: Claim
@@ -43,6 +44,7 @@ class Order:
     purpose: str
     cells: frozenset[Cell]
     until: date
+    due: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ async def turned_away(
     and it is on the person's own record.
 
     So it is with whoever is dead or whose record is nobody's, and under strict address protection for every service
-    that the table does not name: whom the person already has to do with asks for it.
+    that the table does not name: whom the person already has to do with asks for it. Who is not born is where the
+    mother is.
     """
     found = await office.registry.find(conn, order.subject.number)
     said = await storage.standings_of(conn, [] if found is None else [found])
@@ -100,14 +103,19 @@ async def ask(conn: AsyncConnection, office: Office, actor: Actor, order: Order,
     cells, controllers = await known_cells(conn, asker, order.cells)
     source = f"asker:{asker}"
     subject, *guardians = await office.registry.find_or_add(conn, claims, source, now)
-    decide = guardians_ever_needed(law, [*cells.values(), _ANY_SPECIAL], subject.birth_date, today)
-    check_responsibility(order.responsibility, len(guardians), guardians_decide=decide)
+    kind = order.responsibility
+    if order.due is not None:
+        guardians, kind, unborn = [subject], "mor", check_due(order.due, today)
+        subject = await office.registry.expected(conn, subject, order.subject.family_name, unborn, source, now)
+    else:
+        decide = guardians_ever_needed(law, [*cells.values(), _ANY_SPECIAL], subject.born, today)
+        check_responsibility(kind, len(guardians), guardians_decide=decide)
     await storage.ensure_subject(conn, subject.id, now)
     await changes.lock(conn, subject.id)
-    held = await _responsible(conn, subject.id, guardians, order.responsibility, source, now)
+    held = await _responsible(conn, subject.id, guardians, kind, source, now)
     why = await office.registry.keys.seal(subject.id, order.why, WHY)
     fresh = Fresh(asker, order.level, order.purpose, cells, controllers, order.until, why, held)
-    return await keep(conn, law, actor, subject.id, subject.birth_date, fresh, now)
+    return await keep(conn, law, actor, subject.id, subject.born, fresh, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +134,7 @@ class Fresh:
 
 
 async def keep(
-    conn: AsyncConnection, law: Law, actor: Actor, subject: str, born: date, fresh: Fresh, now: datetime
+    conn: AsyncConnection, law: Law, actor: Actor, subject: str, born: Born, fresh: Fresh, now: datetime
 ) -> Made:
     """Record a request about a subject that the caller has locked, with the change that tells of it."""
     facts = (await storage.facts_of(conn, [subject])).get(subject, ())

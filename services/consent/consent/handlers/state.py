@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -11,10 +12,11 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent import storage
+from consent.model.births import Unborn
 from consent.model.errors import Unseen
 from consent.model.law import ASKED_LIKE_OTHERS, Category, Law
 from consent.model.own_say import keepings, kept
-from consent.model.registers import PLAIN
+from consent.model.registers import GRADES, PLAIN, Standings
 from consent.model.requests import asked_for
 from consent.model.state import Known, Live, OpenRequest, by_law, inside, whole
 from consent.storage import GrantRow, RequestRow, SubjectRow
@@ -73,8 +75,9 @@ async def states_of(
             for grant in grants.get(subject, ())
             if not grant.ended
         ]
+        over = known[subject].expected_no_more
         open_requests = [
-            OpenRequest(one.rules.id, one.asker, tuple(sorted(asked_for(law, one.rules, on))))
+            OpenRequest(one.rules.id, one.asker, () if over else tuple(sorted(asked_for(law, one.rules, on))))
             for one in requests.get(subject, ())
             if one.rules.until > epoch and not known[subject].ended
         ]
@@ -105,11 +108,21 @@ async def _known(conn: AsyncConnection, rows: Mapping[str, SubjectRow]) -> Mappi
     said = await storage.standings_of(conn, frozenset().union(*people.values()))
     return {
         id_: Known(
-            id_, row.birth_date, frozenset(person for person, sees in guardians.get(id_, {}).items() if sees),
-            facts.get(id_, ()), {person: said[person] for person in people[id_] & said.keys()} if said else {},
+            id_, row.born, frozenset(person for person, sees in guardians.get(id_, {}).items() if sees),
+            facts.get(id_, ()), _standings(row, people[id_], said) if said else {},
         )
         for id_, row in rows.items()
     }  # fmt: skip
+
+
+def _standings(row: SubjectRow, people: AbstractSet[str], said: Standings) -> Standings:
+    """Of the subject and those who answer. Who is not born is hidden as strictly as whoever expects them."""
+    found = {person: said[person] for person in people & said.keys()}
+    if isinstance(row.born, Unborn) and found:
+        own = found.get(row.id, PLAIN)
+        strictest = max((one.protection for one in found.values()), key=GRADES.index)
+        found[row.id] = replace(own, protection=strictest)
+    return found
 
 
 async def content_categories(conn: AsyncConnection) -> dict[str, Category]:

@@ -49,6 +49,12 @@ def current_words() -> dict[str, words.Words]:
 
 
 @cache
+def current_frames() -> dict[str, words.Words]:
+    """The packaged words for printed forms, by language; WordsInvalid when they cannot be used."""
+    return words.frames(_read(_DATA / "forms.toml"), current_words(), current_law().zone)
+
+
+@cache
 def current_processing() -> processing.Processing:
     """The packaged record of processing; ProcessingInvalid when it cannot be used."""
     return processing.parse(_read(_DATA / "processing.toml"))

@@ -67,6 +67,20 @@ class BirthDateInvalid(RuleBroken):
     title = "A birth date is not possible."
 
 
+class DueDateInvalid(RuleBroken):
+    """Nobody who is due then can be expected today."""
+
+    slug = "due-date-invalid"
+    title = "A due date is not possible."
+
+
+class BirthImpossible(RuleBroken):
+    """A child born on this day cannot be the one that was expected."""
+
+    slug = "birth-impossible"
+    title = "Nobody who was expected then can have been born on this day."
+
+
 class PeriodInvalid(RuleBroken):
     """The consent would end before it began, or last longer than the law table allows."""
 

@@ -1,4 +1,5 @@
-"""What is known of a subject besides the birth date: responsibility, care, capacity, and decisions under fifteen.
+"""What is known of a subject besides the birth date: responsibility, care, capacity, decisions under fifteen, and
+that they are expected.
 
 Each fact has days on which it holds. On a day, of several facts of one kind the one recorded last counts; without
 any, a subject is in the care of the parents, has capacity, and is treated as the age says.
@@ -11,7 +12,7 @@ from typing import Literal, get_args
 
 from consent.model.errors import FactPeriodInvalid, FactUnfit
 
-Kind = Literal["responsibility", "care", "capacity", "party", "guardianship"]
+Kind = Literal["responsibility", "care", "capacity", "party", "guardianship", "pregnancy"]
 Responsibility = Literal["felles", "mor", "far", "medmor", "andre", "ukjent"]
 """The National Population Register's words (Foreldreansvarstype, domain report 3.3)."""
 Care = Literal["parents", "child-welfare"]
@@ -20,9 +21,12 @@ Standing = Literal["age", "decision"]
 """Is the subject a party by their age, or by a decision before it?"""
 Mandate = Literal["none", "personal", "economic"]
 """What an adult's guardian (verge) has a mandate for: there is none, personal matters too, or economic ones alone."""
-Party = Literal["subject", "guardians", "representatives"]
-"""guardians: who holds parental responsibility. representatives: whom a care order or a decision on capacity names, and
-while capacity is away a guardian whose mandate is about personal matters."""
+Pregnancy = Literal["expected", "ended", "born"]
+"""What is known of a pregnancy: the day it is due, that it has ended, or that a child was born."""
+Party = Literal["subject", "guardians", "representatives", "expectant"]
+"""expectant: the expectant mother, who stands for a subject until birth. guardians: who holds parental responsibility.
+representatives: whom a care order or a decision on capacity names, and while capacity is away a guardian whose
+mandate is about personal matters."""
 
 VALUES: Mapping[Kind, tuple[str, ...]] = {
     "responsibility": get_args(Responsibility),
@@ -30,6 +34,7 @@ VALUES: Mapping[Kind, tuple[str, ...]] = {
     "capacity": get_args(Ability),
     "party": get_args(Standing),
     "guardianship": get_args(Mandate),
+    "pregnancy": get_args(Pregnancy),
 }
 """What each kind of fact can say; but for responsibility the first is what counts without a fact."""
 
@@ -79,12 +84,13 @@ class Situation:
         """Who answers as this party; nobody where nobody can (`ukjent`, or nobody named).
 
         claimed: guardians as those who asked have named them; they count until a fact says who holds responsibility.
+        Of a subject not yet born: the expectant mother.
         """
         if party == "subject":
             return frozenset({subject})
         if party == "representatives":
             return self.representatives
-        return claimed if self.responsibility is None else self.holders
+        return claimed if party == "expectant" or self.responsibility is None else self.holders
 
 
 _USUAL = Situation()

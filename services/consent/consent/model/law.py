@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from consent.model.births import UNBORN, Born, Unborn
 from consent.model.facts import Fact, Facts, Party, Situation, edges, situation, spans
 from consent.model.own_say import OwnSay
 
-Who = Literal["self", "parental", "representative"]
+Who = Literal["self", "parental", "representative", "expectant"]
 
 SPECIAL = "class:special"
 GENERAL = "class:general"
@@ -74,7 +75,8 @@ class Source:
 class Reach:
     """For whom a row is: between which ages, in whose care, with which capacity, as a party by what, and where.
 
-    municipality None: the whole country.
+    municipality None: the whole country. from_age UNBORN: before birth; then past_due says for how many days after the
+    due date, as long as nobody has told of a birth (None: until somebody does).
     """
 
     from_age: int
@@ -83,10 +85,14 @@ class Reach:
     care: tuple[str, ...]
     party: tuple[str, ...]
     municipality: str | None
+    past_due: int | None = None
 
-    def covers(self, born: date, on: date) -> bool:
-        """Is somebody born then of these ages on this day?"""
-        return birthday(born, self.from_age) <= on and (self.to_age is None or on < birthday(born, self.to_age))
+    def covers(self, born: Born, on: date) -> bool:
+        """Is somebody born then, or due then, of these ages on this day?"""
+        if isinstance(born, Unborn):
+            return self.from_age == UNBORN and (self.past_due is None or on < _over(born, self.past_due))
+        begun = self.from_age == UNBORN or birthday(born, self.from_age) <= on
+        return begun and (self.to_age is None or on < birthday(born, self.to_age))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +168,7 @@ class Law:
     say: OwnSay
     by_key: Mapping[Key, tuple[Row, ...]] = field(repr=False)
     ages: tuple[int, ...] = field(repr=False)
+    past_due: tuple[int, ...] = field(repr=False)
     days: frozenset[date] = field(repr=False)
 
     def day_of(self, moment: datetime) -> date:
@@ -228,8 +235,10 @@ def _begins(zone: ZoneInfo, day: date) -> int:
     return int(datetime.combine(day, time.min, zone).timestamp())
 
 
-def age(born: date, on: date) -> int:
-    """How many birthdays have been."""
+def age(born: Born, on: date) -> int:
+    """How many birthdays have been; UNBORN before the first day."""
+    if isinstance(born, Unborn) or on < born:
+        return UNBORN
     return on.year - born.year - (birthday(born, on.year - born.year) > on)
 
 
@@ -239,6 +248,11 @@ def birthday(born: date, age: int) -> date:
         return born.replace(year=born.year + age)
     except ValueError:
         return date(born.year + age, 3, 1)
+
+
+def _over(unborn: Unborn, past_due: int) -> date:
+    """The day from which on a row for so many days after the due date holds no longer."""
+    return unborn.due + timedelta(days=past_due + 1)
 
 
 def keys(row: Row) -> Iterator[Key]:
@@ -265,7 +279,7 @@ def _places(law: Law, who: Who | None, category: Category, now: Situation) -> It
 
 
 @lru_cache(maxsize=50_000)
-def answerers(law: Law, category: Category, born: date, on: date, facts: Facts = ()) -> Answerers:
+def answerers(law: Law, category: Category, born: Born, on: date, facts: Facts = ()) -> Answerers:
     """Who must answer about this category on this day. Without a row that fits, everybody the strict default names.
 
     Kept, as sight is: many are born on the same day.
@@ -273,7 +287,7 @@ def answerers(law: Law, category: Category, born: date, on: date, facts: Facts =
     return _answerers(law, category, born, on, facts)
 
 
-def _answerers(law: Law, category: Category, born: date, on: date, facts: Facts) -> Answerers:
+def _answerers(law: Law, category: Category, born: Born, on: date, facts: Facts) -> Answerers:
     today = _deciding(law, category, born, on, facts)
     later = (day for day in _edges(law, born, facts) if day > on)
     until = next((day for day in later if _deciding(law, category, born, day, facts)[:2] != today[:2]), None)
@@ -286,7 +300,7 @@ def _answerers(law: Law, category: Category, born: date, on: date, facts: Facts)
 
 
 def _since(
-    law: Law, category: Category, born: date, on: date, facts: Facts, needs: frozenset[Party]
+    law: Law, category: Category, born: Born, on: date, facts: Facts, needs: frozenset[Party]
 ) -> dict[Party, date]:
     """The last day on which the say of each of these parties grew, going back from today."""
     found: dict[Party, date] = {}
@@ -303,7 +317,7 @@ def _since(
 
 
 def _deciding(
-    law: Law, category: Category, born: date, on: date, facts: Facts
+    law: Law, category: Category, born: Born, on: date, facts: Facts
 ) -> tuple[frozenset[Party], tuple[object, ...], AnswerRow | None]:
     """Which parties decide, who they are as far as facts say it, and which row says so."""
     now = situation(facts, on)
@@ -318,19 +332,19 @@ def _deciding(
     return needs, people, row
 
 
-def _fitting(law: Law, category: Category, born: date, on: date, now: Situation) -> Iterator[AnswerRow]:
+def _fitting(law: Law, category: Category, born: Born, on: date, now: Situation) -> Iterator[AnswerRow]:
     for rows in _places(law, None, category, now):
         for row in rows:
             if isinstance(row, AnswerRow) and row.source.holds(on) and row.reach.covers(born, on):
                 yield row
 
 
-def guardians_ever_needed(law: Law, categories: Iterable[Category], born: date, on: date) -> bool:
+def guardians_ever_needed(law: Law, categories: Iterable[Category], born: Born, on: date) -> bool:
     """Must guardians answer about any of these categories on this day?"""
     return any("guardians" in answerers(law, category, born, on).needs for category in categories)
 
 
-def sights(law: Law, who: Who, categories: Iterable[Category], born: date, on: date, facts: Facts = ()) -> list[Sight]:
+def sights(law: Law, who: Who, categories: Iterable[Category], born: Born, on: date, facts: Facts = ()) -> list[Sight]:
     """What `who` sees by law on this day or later, each with its days."""
     return [
         sight
@@ -343,14 +357,15 @@ _SYSTEM = tuple(Category(id_) for id_ in SYSTEM_CATEGORIES)
 
 
 @lru_cache(maxsize=50_000)
-def _all_runs(law: Law, who: Who, categories: tuple[Category, ...], born: date, facts: Facts) -> tuple[Sight, ...]:
-    days = [born, *(day for day in _edges(law, born, facts) if day > born)]
+def _all_runs(law: Law, who: Who, categories: tuple[Category, ...], born: Born, facts: Facts) -> tuple[Sight, ...]:
+    begins = born.since if isinstance(born, Unborn) else born
+    days = [begins, *(day for day in _edges(law, born, facts) if day > begins)]
     stretches = [(start, end, situation(facts, start)) for start, end in spans(days)]
     return tuple(sight for category in categories for sight in _runs(law, who, category, born, stretches))
 
 
 def _runs(
-    law: Law, who: Who, category: Category, born: date, stretches: Iterable[tuple[date, date | None, Situation]]
+    law: Law, who: Who, category: Category, born: Born, stretches: Iterable[tuple[date, date | None, Situation]]
 ) -> tuple[Sight, ...]:
     """The days of sight, joined where nothing changes but the row."""
     found: list[Sight] = []
@@ -367,7 +382,7 @@ def _runs(
     return tuple(found)
 
 
-def _seen(law: Law, who: Who, category: Category, born: date, on: date, now: Situation) -> SightRow | None:
+def _seen(law: Law, who: Who, category: Category, born: Born, on: date, now: Situation) -> SightRow | None:
     """The row by which the category is seen on this day. The most particular place decides for all ages: rows of it
     that end at an age leave nothing behind, whatever a class would give."""
     for rows in _places(law, who, category, now):
@@ -378,11 +393,15 @@ def _seen(law: Law, who: Who, category: Category, born: date, on: date, now: Sit
     return None
 
 
-def next_turn(law: Law, born: date, on: date, facts: Facts = ()) -> date | None:
+def next_turn(law: Law, born: Born, on: date, facts: Facts = ()) -> date | None:
     """The next day on which who decides, is asked or sees can become another; None: never."""
     return next((day for day in _edges(law, born, facts) if day > on), None)
 
 
-def _edges(law: Law, born: date, facts: Iterable[Fact]) -> list[date]:
+def _edges(law: Law, born: Born, facts: Iterable[Fact]) -> list[date]:
     """Every day on which an answer can become another one, in their order."""
-    return sorted({birthday(born, age) for age in law.ages} | law.days | edges(facts))
+    if isinstance(born, Unborn):
+        own = {_over(born, days) for days in law.past_due}
+    else:
+        own = {birthday(born, age) for age in law.ages}
+    return sorted(own | law.days | edges(facts))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from consent.model.births import UNBORN
 from consent.model.law import GENERAL, SPECIAL, LawInvalid, Source
 
 
@@ -85,9 +86,11 @@ def number(row: Mapping[str, Any], name: str) -> int:
 
 
 def ages(row: Mapping[str, Any]) -> tuple[int, int | None]:
-    """From which birthday on, and until which (None: without end)."""
-    first = number(row, "from_age")
+    """From which birthday on, and until which (None: without end). `from_age = "unborn"`: before birth, until it."""
+    first = UNBORN if row.get("from_age") == "unborn" else number(row, "from_age")
     last = number(row, "to_age") if "to_age" in row else None
+    if first == UNBORN and last != 0:
+        raise wrong(row, "what holds before birth ends with it: to_age = 0")
     if last is not None and last <= first:
         raise wrong(row, "to_age is not above from_age")
     return first, last

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from consent.model import law_fields as fields
 from consent.model import own_say_file
+from consent.model.births import UNBORN
 from consent.model.facts import VALUES, Party
 from consent.model.law import (
     GENERAL,
@@ -36,7 +37,7 @@ from consent.model.own_say import ExceptionRow, KeepRow, OwnSay, ShareRow
 from consent.model.registers import GRADES
 
 _SOURCE = {"id", "legal", "verified_by", "verified_at", "valid_from", "valid_to"}
-_REACH = {"from_age", "to_age", "capacity", "care", "party", "municipality"}
+_REACH = {"from_age", "to_age", "past_due", "capacity", "care", "party", "municipality"}
 _FIELDS: Mapping[str, frozenset[str]] = {
     "answer": frozenset(_SOURCE | _REACH | {"what", "sector", "needs", "asks", "hears"}),
     "sight": frozenset(_SOURCE | _REACH | {"who", "what", "actions", "basis"}),
@@ -107,7 +108,7 @@ def parse(
         version=head["version"], mark=_mark(data, municipality, approval), zone=head["zone"],
         longest_days=head["longest_days"], answers=tuple(answers), sights=tuple(sights), records=tuple(records),
         circles=tuple(circles), strict_needs=head["strict_needs"], say=say, by_key=_by_key(both), ages=_ages(both),
-        days=_days(both),
+        past_due=_past_due(both), days=_days(both),
     )  # fmt: skip
 
 
@@ -197,9 +198,11 @@ def _reach(row: Mapping[str, Any]) -> Reach:
     capacity, care, party = (
         fields.chosen(row, name, VALUES[name], (VALUES[name][0],)) for name in ("capacity", "care", "party")
     )
-    return Reach(
-        first, last, capacity, care, party, fields.text(row, "municipality") if "municipality" in row else None
-    )
+    past_due = fields.number(row, "past_due") if "past_due" in row else None
+    if past_due is not None and first != UNBORN:
+        raise fields.wrong(row, "past_due is of rows from unborn")
+    where = fields.text(row, "municipality") if "municipality" in row else None
+    return Reach(first, last, capacity, care, party, where, past_due)
 
 
 def _each_once(names: Iterable[str]) -> None:
@@ -225,7 +228,7 @@ def _check_ages(rows: Iterable[Row]) -> None:
 
 
 _WHOLE = frozenset((what, None, None, "able", "parents", "age", None) for what in (GENERAL, SPECIAL))
-"""Who answers about a class where nothing particular is known: of every age."""
+"""Who answers about a class where nothing particular is known: before birth, and of every age."""
 
 
 def _check_joined(rows: Sequence[Row]) -> None:
@@ -241,8 +244,8 @@ def _check_joined(rows: Sequence[Row]) -> None:
 
 def _check_whole(rows: Sequence[Row]) -> None:
     first, last = rows[0], rows[-1]
-    if first.reach.from_age:
-        raise LawInvalid(f"law table, row {first.source.row}: a gap from 0 to {first.reach.from_age} before it")
+    if first.reach.from_age != UNBORN:
+        raise LawInvalid(f"law table, row {first.source.row}: a gap from unborn to {first.reach.from_age} before it")
     if last.reach.to_age is not None:
         raise LawInvalid(f"law table, row {last.source.row}: a gap from {last.reach.to_age} on after it")
 
@@ -275,7 +278,11 @@ def _by_key(rows: Iterable[Row]) -> dict[Key, tuple[Row, ...]]:
 
 def _ages(rows: Iterable[Row]) -> tuple[int, ...]:
     ages = {age for row in rows for age in (row.reach.from_age, row.reach.to_age) if age is not None}
-    return tuple(sorted(ages))
+    return tuple(sorted(ages - {UNBORN}))
+
+
+def _past_due(rows: Iterable[Row]) -> tuple[int, ...]:
+    return tuple(sorted({row.reach.past_due for row in rows if row.reach.past_due is not None}))
 
 
 def _days(rows: Iterable[Row]) -> frozenset[date]:

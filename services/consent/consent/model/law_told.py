@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, get_args
 
+from consent.model.births import UNBORN, Born, Unborn
 from consent.model.facts import Facts, Situation, situation
 from consent.model.law import (
     GENERAL,
@@ -19,6 +20,7 @@ from consent.model.law import (
     SightRow,
     Source,
     Who,
+    age,
     answerers,
     sights,
 )
@@ -27,6 +29,7 @@ from consent.model.own_say import ExceptionRow, KeepRow, ShareRow
 _WHO = {
     "subject": "the person", "guardians": "the guardians", "representatives": "whom the decision names",
     "self": "the person", "parental": "the guardians", "representative": "whom the decision names",
+    "expectant": "the expectant mother",
 }  # fmt: skip
 _WHAT = {
     GENERAL: "general content", SPECIAL: "special categories", PARTICIPANTS: "who takes part",
@@ -35,11 +38,11 @@ _WHAT = {
 _ALL = "class:"
 
 
-def told(law: Law, born: date, on: date, facts: Facts) -> dict[str, Any]:
+def told(law: Law, born: Born, on: date, facts: Facts) -> dict[str, Any]:
     """What holds for somebody on a day: who answers about each class and category that rows name, towards each sector
     that rows name, and who sees; with the rows and their sources."""
     return {
-        "law": law.version, "born": born.isoformat(), "on": on.isoformat(), "age": _age(born, on),
+        "law": law.version, **_birth(born, on), "on": on.isoformat(),
         "situation": _situation(situation(facts, on)),
         "answers": [
             _answer(law, category, born, on, facts, sector)
@@ -56,8 +59,10 @@ def told(law: Law, born: date, on: date, facts: Facts) -> dict[str, Any]:
 _SYSTEM = tuple(Category(id_) for id_ in SYSTEM_CATEGORIES)
 
 
-def _age(born: date, on: date) -> int:
-    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+def _birth(born: Born, on: date) -> dict[str, Any]:
+    if isinstance(born, Unborn):
+        return {"born": None, "due": born.due.isoformat(), "age": None}
+    return {"born": born.isoformat(), "due": None, "age": age(born, on)}
 
 
 def _situation(now: Situation) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def _categories(law: Law) -> list[Category]:
     return [Category(GENERAL, special=False), Category(SPECIAL), *(Category(id_) for id_ in sorted(named))]
 
 
-def _answer(law: Law, category: Category, born: date, on: date, facts: Facts, sector: str | None) -> dict[str, Any]:
+def _answer(law: Law, category: Category, born: Born, on: date, facts: Facts, sector: str | None) -> dict[str, Any]:
     found = answerers(law, Category(category.id, category.special, sector), born, on, facts)
     return {
         "what": category.id, "sector": sector, "needs": sorted(found.needs), "asks": sorted(found.asks),
@@ -87,7 +92,7 @@ def _answer(law: Law, category: Category, born: date, on: date, facts: Facts, se
     }  # fmt: skip
 
 
-def _sight(law: Law, who: Who, category: Category, born: date, on: date, facts: Facts) -> dict[str, Any] | None:
+def _sight(law: Law, who: Who, category: Category, born: Born, on: date, facts: Facts) -> dict[str, Any] | None:
     every = {row.source.row: row.source for row in law.sights}
     for sight in sights(law, who, [category], born, on, facts):
         if sight.category == category.id:
@@ -108,7 +113,10 @@ def _why(source: Source | None) -> dict[str, Any]:
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """What `told` gives, as sentences."""
     said = [f"{name} {_said(value)}" for name, value in found["situation"].items() if value]
-    yield f"Law table {found['law']}. Born {found['born']}, so {found['age']} years old on {found['on']}."
+    whose = (
+        f"Due {found['due']}, and not born" if found["due"] else f"Born {found['born']}, so {found['age']} years old"
+    )
+    yield f"Law table {found['law']}. {whose} on {found['on']}."
     yield f"Recorded: {'; '.join(said)}."
     yield "\nWho must answer"
     for one in found["answers"]:
@@ -218,8 +226,13 @@ def _own_say(law: Law) -> Iterator[str]:
 
 
 def _about(row: KeepRow | ShareRow | ExceptionRow) -> list[str]:
-    to = "on" if row.to_age is None else f"until {row.to_age}"
-    return [row.source.row, ", ".join(what(one) for one in row.what), f"from {row.from_age} {to}"]
+    return [row.source.row, ", ".join(what(one) for one in row.what), _ages(row.from_age, row.to_age)]
+
+
+def _ages(first: int, last: int | None) -> str:
+    if first == UNBORN:
+        return "before birth"
+    return f"from {first} {'on' if last is None else f'until {last}'}"
 
 
 def _set_by(row: KeepRow | ExceptionRow) -> str:
@@ -262,8 +275,8 @@ def _head(row: Row, sectors: Sequence[str]) -> list[str]:
     whom += [able[one] for one in reach.capacity] if reach.capacity != ("able",) else []
     whom += ["a party by decision"] if "decision" in reach.party else []
     whom += [f"in {reach.municipality}"] if reach.municipality else []
-    to = "on" if reach.to_age is None else f"until {reach.to_age}"
-    return [row.source.row, about, "; ".join(whom) or "everybody", f"from {reach.from_age} {to}"]
+    past = "" if reach.past_due is None else f", {reach.past_due} days past the due date at most"
+    return [row.source.row, about, "; ".join(whom) or "everybody", _ages(reach.from_age, reach.to_age) + past]
 
 
 def _foot(source: Source) -> list[str]:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from consent.model.births import Born, Unborn
 from consent.model.errors import (
     BirthDateInvalid,
+    DueDateInvalid,
     GuardiansNotAsked,
     ResponsibilityIncomplete,
     ResponsibilityUnknown,
@@ -31,11 +33,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The names and birth date that are shown to those who may see them."""
+    """The names and birth date that are shown to those who may see them. Who is not born has the mother's family name
+    and a due date."""
 
-    given_name: str = field(repr=False)
+    given_name: str | None = field(repr=False)
     family_name: str = field(repr=False)
-    birth_date: date = field(repr=False)
+    born: Born = field(repr=False)
 
 
 def plain_name(name: str) -> str:
@@ -47,6 +50,14 @@ def check_birth_dates(claims: Sequence[Claim], today: date) -> None:
     """BirthDateInvalid when one lies in the future or before 1900."""
     if any(not _OLDEST <= claim.birth_date <= today for claim in claims):
         raise BirthDateInvalid
+
+
+def check_due(due: date, today: date) -> Unborn:
+    """DueDateInvalid when nobody who is due then can be expected today."""
+    unborn = Unborn(due)
+    if not unborn.expected(today):
+        raise DueDateInvalid
+    return unborn
 
 
 def check_different(claims: Sequence[Claim]) -> None:

@@ -21,9 +21,10 @@ RESPONSIBILITY = "endringIForeldreansvar"
 GUARDIANSHIP = "endringIVergemaal"
 PROTECTION = "endringIAdressebeskyttelse"
 DEATH = "personErDoed"
-HEEDED = frozenset({NEW_NUMBER, MERGED, SPLIT, RESPONSIBILITY, GUARDIANSHIP, PROTECTION, DEATH})
-"""The register's own words, but for merged and split, which its adapter tells from the documents. Events of other types
-are passed over."""
+BIRTH = "personErFoedt"
+HEEDED = frozenset({NEW_NUMBER, MERGED, SPLIT, RESPONSIBILITY, GUARDIANSHIP, PROTECTION, DEATH, BIRTH})
+"""The register's own words, but for birth, merged and split, which its adapter tells from the documents. Events of
+other types are passed over."""
 
 Grade = Literal["ugradert", "klientadresse", "fortrolig", "strengtFortrolig"]
 """Adressegradering, the laxest first."""
@@ -88,6 +89,7 @@ class Document(msgspec.Struct, frozen=True):
     """A person as the register knows them now. version: grows with every change of the document.
 
     guardianship None: not told; empty: there is none. parts: of a record that was split, one document for each person.
+    mother: who gave birth to the person, where the register tells it.
     """
 
     version: int
@@ -102,6 +104,7 @@ class Document(msgspec.Struct, frozen=True):
     guardianship: tuple[Guardian, ...] | None = None
     guardianship_since: date | None = None
     parts: tuple["Document", ...] = ()
+    mother: Named | None = None
 
     def __repr__(self) -> str:
         return f"Document(version={self.version})"
@@ -144,18 +147,20 @@ def _read(raw: bytes, kind: type[_S], reason: str) -> _S:
 class Standing:
     """What a register has said of a person, beside what the law table takes.
 
-    closed: a record that turned out to be of two people. same_as: whose record it was merged into.
+    closed: a record that turned out to be of two people. same_as: whose record it was merged into. ended: of a
+    pregnancy, told by a professional.
     """
 
     protection: Grade = "ugradert"
     dead: bool = False
     closed: bool = False
     same_as: str | None = None
+    ended: bool = False
 
     @property
     def over(self) -> bool:
         """Does nobody see or decide anything about, or as, this person any more?"""
-        return self.dead or self.closed
+        return self.dead or self.closed or self.ended
 
     @property
     def protected(self) -> bool:

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
+from consent.model.births import Born, Unborn
 from consent.model.errors import AnswersContradict, AskerUnclear, PeriodInvalid
 from consent.model.facts import Facts, Party, situation
 from consent.model.law import Answerers, Category, Law, answerers
 
 State = Literal["waiting", "answered", "pending", "in-force", "expired", "taken-back"]
 Said = Literal["yes", "no"]
-Capacity = Literal["subject", "guardian", "representative"]
-WaitedFor = Literal["subject", "guardians", "representatives", "nobody"]
+Capacity = Literal["subject", "guardian", "representative", "expectant"]
+WaitedFor = Literal["subject", "guardians", "representatives", "expectant", "nobody"]
 """Whose answer is missing; nobody: whose it would be is not known yet."""
 
 
@@ -29,18 +30,20 @@ class Asked:
     """A request as the rules need it. guardians: who hold responsibility, as those who asked have said.
 
     facts: what is recorded of the subject; where it says who holds responsibility, that counts. barred: whom a register
-    keeps from being asked (model/registers.py): their yes is missing where it is needed.
+    keeps from being asked (model/registers.py): their yes is missing where it is needed. told: when a birth was told
+    of; a yes from before it counts no more.
     """
 
     id: str
     subject: str
-    born: date
+    born: Born
     guardians: frozenset[str]
     cells: Mapping[Cell, Category]
     purpose: str
     until: int
     facts: Facts = ()
     barred: frozenset[str] = frozenset()
+    told: datetime | None = None
 
 
 Answers = Mapping[tuple[str, Cell], Said]
@@ -81,6 +84,8 @@ def capacity(request: Asked, person: str, on: date) -> Capacity:
     """As whom this person answers on this day."""
     if person == request.subject:
         return "subject"
+    if isinstance(request.born, Unborn):
+        return "expectant"
     return "representative" if person in situation(request.facts, on).representatives else "guardian"
 
 
@@ -116,8 +121,15 @@ def counts(law: Law, request: Asked, person: str, cell: Cell, at: datetime, on: 
     Not where its giver has more say now than then: who takes over a decision is asked anew. (With a yes that was good
     only together with somebody else's, nobody has agreed alone.)
     """
+    if _before_birth(request, at):
+        return False
     day, grown = law.day_of(at), _who(law, request, cell, on).since.values()
     return day >= max(grown, default=date.min) or day >= _say_since(law, request, person, cell, on)
+
+
+def _before_birth(request: Asked, at: datetime) -> bool:
+    """Was it said before a birth was told of?"""
+    return request.told is not None and at < request.told
 
 
 def _say_since(law: Law, request: Asked, person: str, cell: Cell, on: date) -> date:
@@ -141,7 +153,9 @@ def opened_again(
         for person in needed(law, request, cell, on)
         if (person, cell) not in answers
         and (since := _say_since(law, request, person, cell, on)) != date.min
-        and any(where == cell and law.day_of(at) < since for (_, where), at in given.items())
+        and any(
+            where == cell and (law.day_of(at) < since or _before_birth(request, at)) for (_, where), at in given.items()
+        )
     ]
     return max(turned, default=None)
 
@@ -220,4 +234,6 @@ def _who(law: Law, request: Asked, cell: Cell, on: date) -> Answerers:
 def _people(request: Asked, parties: frozenset[Party], on: date) -> frozenset[str]:
     now = situation(request.facts, on)
     found: frozenset[str] = frozenset()
+    if isinstance(request.born, Unborn):
+        parties &= {"expectant"}  # who is not born answers nothing, and nobody holds responsibility yet
     return found.union(*(now.people(party, request.subject, request.guardians) for party in parties))

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
+from consent.model.births import Born, Unborn
 from consent.model.facts import ALWAYS, Facts, Party, Span, tenures
 from consent.model.grants import BASES, GrantKind, Terms
 from consent.model.law import PARTICIPANTS, SYSTEM_CATEGORIES, Category, Law, Sight, Who, circle, sights
@@ -81,7 +82,7 @@ class Known:
     """
 
     subject: str
-    born: date
+    born: Born
     guardians: frozenset[str]
     facts: Facts = ()
     standings: Standings = field(default_factory=dict)
@@ -90,13 +91,19 @@ class Known:
     def ended(self) -> bool:
         """Is the record nobody's any more: of somebody dead, of two people, or merged into another?"""
         own = self.standings.get(self.subject, PLAIN)
-        return own.over or own.same_as is not None
+        return own.dead or own.closed or own.same_as is not None
+
+    @property
+    def expected_no_more(self) -> bool:
+        """Has the pregnancy ended? Then nobody is asked, and those who asked know of it by their own request alone."""
+        return self.standings.get(self.subject, PLAIN).ended
 
 
 def by_law(law: Law, known: Known, categories: Sequence[Category], now: datetime) -> list[dict[str, Any]]:
     """The grants of kind `self` and `parental`. Their ids come from their content: the same grant, the same id.
 
-    Whoever answers in the guardians' place has grants of kind `parental` too; their basis tells them apart.
+    Whoever answers in the guardians' place, or expects the subject, has grants of kind `parental` too; their basis
+    tells them apart.
     """
     return [
         grant
@@ -118,6 +125,7 @@ def seen_today(law: Law, known: Known, categories: Sequence[Category], person: s
 
 _PARTIES: tuple[tuple[Who, Party], ...] = (
     ("self", "subject"), ("parental", "guardians"), ("representative", "representatives"),
+    ("expectant", "expectant"),
 )  # fmt: skip
 
 
@@ -129,6 +137,8 @@ def _seers(law: Law, known: Known, categories: Sequence[Category], on: date) -> 
         return
     for who, party in _PARTIES:
         if own.same_as is not None and who != "self":
+            continue
+        if (who == "expectant") is not isinstance(known.born, Unborn):
             continue
         people = tenures(known.facts, party, known.subject, known.guardians)
         if people:

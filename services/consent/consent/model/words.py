@@ -8,6 +8,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from consent.model.languages import FALLBACK, broader
+from consent.model.texts import Direction
 
 OFFICER = "privacy-officer"
 _UNCERTAIN = frozenset({"not-found", "turned-down", "cut-off", "nobody-there"})
@@ -43,6 +44,12 @@ class Words:
     status: str
     table: Mapping[str, Any]
     zone: ZoneInfo
+
+    @property
+    def direction(self) -> Direction:
+        """How it is written."""
+        found: Direction = self.table.get("direction", "ltr")
+        return found
 
     def said(self, group: str, name: str, **values: object) -> str:
         """A text with its values filled in."""
@@ -171,6 +178,20 @@ def usable(data: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Words]:
         made = Words(table["version"], table["language"], table["status"], table, zone)
         if held is None or _rank(held) <= _rank(made):
             found[made.language] = made
+    return found
+
+
+def frames(data: Mapping[str, Any], usable_: Mapping[str, Words], zone: ZoneInfo) -> dict[str, Words]:
+    """The words around a consent text on a printed form, by language: those of `usable`, and languages that have these
+    alone. WordsInvalid when one lacks anything."""
+    form, found = usable_[FALLBACK].table["form"], dict(usable_)
+    for table in data["form"]:
+        language = table["language"]
+        if language in usable_ or (table["status"] == "approved" and not table["approved_by"]):
+            raise WordsInvalid(f"{language}: it has words already, or nobody who approved them")
+        _complete(form, table["form"], f"{language}: form")
+        digits = {"months": [f"{month:02}" for month in range(1, 13)], "names": {}}
+        found[language] = Words(table["version"], language, table["status"], {**digits, **table}, zone)
     return found
 
 

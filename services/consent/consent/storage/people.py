@@ -9,8 +9,10 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consent.model.births import Born, Unborn
 from consent.storage.facts import ids
 from consent.storage.tables import leader, person, person_claim, person_number, responsibility, subject
+from consent.storage.tables_registers import person_standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +21,23 @@ class PersonRow:
 
     id: str
     names: bytes = field(repr=False)
-    birth_date: date = field(repr=False)
+    born: Born = field(repr=False)
     language: str
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
-    """A subject: version of the published state and birth date."""
+    """A subject: version of the published state, and when they were born, or that they are not yet."""
 
     id: str
     version: int
-    birth_date: date = field(repr=False)
+    born: Born = field(repr=False)
+
+
+def born(row: Any) -> Born:
+    """Of a row with both dates of `person`."""
+    found: Born = Unborn(row.due_date) if row.birth_date is None else row.birth_date
+    return found
 
 
 async def lock_numbers(conn: AsyncConnection, hashes: Iterable[bytes]) -> None:
@@ -42,7 +50,7 @@ async def person_by_hash(conn: AsyncConnection, hash_: bytes) -> PersonRow | Non
     """The person who has, or once had, this number."""
     found = await conn.execute(_people().join(person_number).where(person_number.c.hash == hash_))
     row = found.first()
-    return None if row is None else PersonRow(row.id, row.names, row.birth_date, row.language)
+    return None if row is None else PersonRow(row.id, row.names, born(row), row.language)
 
 
 async def language_of(conn: AsyncConnection, id_: str) -> str | None:
@@ -54,11 +62,11 @@ async def language_of(conn: AsyncConnection, id_: str) -> str | None:
 async def person_by_id(conn: AsyncConnection, id_: str) -> PersonRow | None:
     """The person."""
     row = (await conn.execute(_people().where(person.c.id == id_))).first()
-    return None if row is None else PersonRow(row.id, row.names, row.birth_date, row.language)
+    return None if row is None else PersonRow(row.id, row.names, born(row), row.language)
 
 
 def _people() -> Any:
-    return select(person.c.id, person.c.names, person.c.birth_date, person.c.language)
+    return select(person.c.id, person.c.names, person.c.birth_date, person.c.due_date, person.c.language)
 
 
 async def add_person(conn: AsyncConnection, values: Mapping[str, Any], number: Mapping[str, Any] | None = None) -> None:
@@ -114,14 +122,39 @@ async def subject_row(conn: AsyncConnection, id_: str) -> SubjectRow | None:
 
 async def subject_rows(conn: AsyncConnection, subjects: Iterable[str]) -> dict[str, SubjectRow]:
     """As subject_row, for each of them that there is."""
-    query = select(subject.c.id, subject.c.version, person.c.birth_date).join(person)
+    query = select(subject.c.id, subject.c.version, person.c.birth_date, person.c.due_date).join(person)
     rows = await conn.execute(query.where(subject.c.id == ids(subjects)))
-    return {row.id: SubjectRow(row.id, row.version, row.birth_date) for row in rows}
+    return {row.id: SubjectRow(row.id, row.version, born(row)) for row in rows}
 
 
-async def set_birth_date(conn: AsyncConnection, id_: str, born: date, source: str) -> None:
+async def set_birth_date(conn: AsyncConnection, id_: str, day: date, source: str) -> None:
     """Somebody's birth date, from a better source than before."""
-    await conn.execute(update(person).where(person.c.id == id_).values(birth_date=born, birth_source=source))
+    await conn.execute(update(person).where(person.c.id == id_).values(birth_date=day, birth_source=source))
+
+
+async def set_born(conn: AsyncConnection, id_: str, values: Mapping[str, Any]) -> None:
+    """Somebody who was expected is born: birth_date, birth_source, birth_told_at, names."""
+    await conn.execute(update(person).where(person.c.id == id_).values(**values))
+
+
+async def set_expected(conn: AsyncConnection, id_: str, due: date, source: str) -> None:
+    """Another due date of somebody who is not born."""
+    await conn.execute(update(person).where(person.c.id == id_).values(due_date=due, birth_source=source))
+
+
+async def expected_by(conn: AsyncConnection, mother: str) -> PersonRow | None:
+    """Whom this mother expects now: not born, not ended, not merged into another record."""
+    over = person_standing.c.ended_on.is_not(None) | person_standing.c.same_as.is_not(None)
+    query = (
+        _people()
+        .join(responsibility, responsibility.c.subject == person.c.id)
+        .outerjoin(person_standing, person_standing.c.person == person.c.id)
+        .where(responsibility.c.guardian == mother, person.c.birth_date.is_(None), over.is_not(True))
+        .order_by(person.c.created_at)
+        .limit(1)
+    )
+    row = (await conn.execute(query)).first()
+    return None if row is None else PersonRow(row.id, row.names, born(row), row.language)
 
 
 async def raise_version(conn: AsyncConnection, id_: str) -> int:

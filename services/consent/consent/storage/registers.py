@@ -19,10 +19,16 @@ from consent.storage.tables_registers import person_standing, register_dead, reg
 async def standings_of(conn: AsyncConnection, people: Iterable[str]) -> dict[str, Standing]:
     """Of those of these people of whom a register has said anything that is not plain."""
     said = person_standing.c
-    told = or_(said.protection != PLAIN.protection, said.died_on.is_not(None), said.closed, said.same_as.is_not(None))
+    told = or_(
+        said.protection != PLAIN.protection, said.died_on.is_not(None), said.closed, said.same_as.is_not(None),
+        said.ended_on.is_not(None),
+    )  # fmt: skip
     rows = await conn.execute(select(person_standing).where(said.person == among(people), told))
     return {
-        row.person: Standing(row.protection, row.died_on is not None, row.closed, row.same_as) for row in rows
+        row.person: Standing(
+            row.protection, row.died_on is not None, row.closed, row.same_as, row.ended_on is not None
+        )
+        for row in rows
     }  # fmt: skip
 
 
@@ -45,11 +51,13 @@ async def merged_into(conn: AsyncConnection, person: str) -> list[str]:
 
 
 async def not_looked_up(conn: AsyncConnection, limit: int) -> list[str]:
-    """Of whom the register was not asked yet, or not since they were first asked about; the newest first."""
+    """Of whom the register was not asked yet, or not since they were first asked about; the newest first. Of whom it
+    cannot know anything before birth it is not asked."""
     query = (
         select(people.c.id)
         .outerjoin(person_standing, person_standing.c.person == people.c.id)
         .outerjoin(subject, subject.c.id == people.c.id)
+        .where(people.c.birth_date.is_not(None))
         .where((person_standing.c.person.is_(None)) | (subject.c.created_at > person_standing.c.changed_at))
         .order_by(people.c.created_at.desc(), people.c.id)
         .limit(limit)

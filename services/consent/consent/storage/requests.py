@@ -17,6 +17,7 @@ from consent.model.registers import Standings, barred
 from consent.model.requests import Asked, Cell, Said
 from consent.storage.facts import facts_of
 from consent.storage.facts import ids as among
+from consent.storage.people import born
 from consent.storage.registers import standings_of
 from consent.storage.tables import answer, change, person, request, request_cell, request_guardian
 from consent.storage.tables_otherwise import given_otherwise
@@ -79,7 +80,13 @@ async def requests_about(
 ) -> dict[str, list[RequestRow]]:
     """As requests_of, for each subject about whom there is any."""
     query = (
-        select(request, person.c.birth_date, (change.c.state == "confirmed").label("confirmed"))
+        select(
+            request,
+            person.c.birth_date,
+            person.c.due_date,
+            person.c.birth_told_at,
+            (change.c.state == "confirmed").label("confirmed"),
+        )  # fmt: skip
         .join(person, person.c.id == request.c.subject)
         .join(change, change.c.id == request.c.change)
         .where(request.c.subject == among(subjects))
@@ -135,7 +142,8 @@ def _barred(standings: Standings, subject: str, people: Iterable[str]) -> frozen
 def _request(row: Any, known: _Known) -> RequestRow:
     kinds = {cell: category for cell, (category, _) in known.cells.items()}
     rules = Asked(
-        row.id, row.subject, row.birth_date, known.guardians, kinds, row.purpose, known.until, known.facts, known.barred
+        row.id, row.subject, born(row), known.guardians, kinds, row.purpose, known.until, known.facts, known.barred,
+        row.birth_told_at,
     )  # fmt: skip
     controllers = {cell: controller for cell, (_, controller) in known.cells.items()}
     return RequestRow(

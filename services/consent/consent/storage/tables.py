@@ -39,12 +39,16 @@ person = Table(
     "person", metadata,
     Column("id", id_type(), primary_key=True),
     Column("names", LargeBinary, nullable=False),
-    Column("birth_date", Date, nullable=False),
+    Column("birth_date", Date),
     Column("birth_source", String(80), nullable=False),
     Column("language", String(12), nullable=False),
     moment("created_at"),
+    Column("due_date", Date),
+    moment("birth_told_at", null=True),
+    CheckConstraint("birth_date IS NOT NULL OR due_date IS NOT NULL", name="person_born_or_due"),
 )  # fmt: skip
-"""A subject or a guardian. `names` is sealed with the own key; the birth date is readable, for the law table."""
+"""A subject or a guardian. `names` is sealed with the own key; the birth date is readable, for the law table. Without a
+birth date: not born yet, and due on `due_date`. birth_told_at: when somebody who was expected turned out to be born."""
 
 person_number = Table(
     "person_number", metadata,

@@ -24,10 +24,12 @@ person_standing = Table(
     Column("closed", Boolean, nullable=False, server_default="false"),
     Column("same_as", id_type(), ForeignKey("person.id")),
     moment("changed_at"),
+    Column("ended_on", Date),
     CheckConstraint("same_as IS DISTINCT FROM person"),
 )  # fmt: skip
 """What a register has said of a person. version: of the document it comes from; an older one changes nothing. closed: a
-record of two people. same_as: whose record it was merged into. Somebody of whom nothing was said has no row."""
+record of two people. same_as: whose record it was merged into. ended_on: when a pregnancy ended. Somebody of whom
+nothing was said has no row."""
 
 register_feed = Table(
     "register_feed", metadata,

@@ -11,13 +11,13 @@ from gateway.model.facts import SYSTEM_CATEGORIES, Entity, Facts, SubjectState
 
 Decide = Callable[[Question, Facts, float], Decision]
 What = Literal["changed", "grant-began", "grant-ended"]
-Basis = Literal["grant", "asked", "asker", "either", "answers"]
+Basis = Literal["grant", "asked", "asker", "either", "answers", "leads"]
 
 LISTEN = "listen"
 LOOKS = "looks"
 ANSWERS = "role:professional,leader"
 """Who may answer for a service what somebody asks about its looks."""
-_BASES = {"answers": ANSWERS, "either": "asked-or-asker"}
+_BASES = {"answers": ANSWERS, "either": "asked-or-asker", "leads": "role:leader"}
 ROUNDED_TO = timedelta(minutes=15)
 
 
@@ -25,10 +25,10 @@ ROUNDED_TO = timedelta(minutes=15)
 class About:
     """What somebody would be told of: enough to ask the decision, today and again later.
 
-    basis `either`: asked, or of the service that asked. category None: the log itself, or a question about consent. at:
-    epoch seconds of what happened, for grants that do not reach back that far. grant: this very grant must be one of
-    those that allow it. item, above: what it was about, and item and category of what that stands under: either may be
-    kept from the recipient, unless the recipient is the one who did it (`by`).
+    basis `either`: asked, or of the service that asked; `leads`: a leader. category None: the log itself, or a question
+    about consent. at: epoch seconds of what happened, for grants that do not reach back that far. grant: this very
+    grant must be one of those that allow it. item, above: what it was about, and item and category of what that stands
+    under: either may be kept from the recipient, unless the recipient is the one who did it (`by`).
     """
 
     subject: str
@@ -137,6 +137,20 @@ def of_keeping(subject: str, tell: Sequence[str], facts: Facts, now: float, deci
     about = About(subject, basis="asker") if services else About(subject, category=LOOKS)
     people = sorted(_staff(facts, services)) if services else [who for who in tell if who == f"person:{subject}"]
     return Effects(about, (), tuple(who for who in people if _sees(_person(who), about, facts, now, decide)))
+
+
+def of_registered(subject: str, person: str, facts: Facts, now: float, decide: Decide) -> Effects:
+    """Something was written down for somebody: told to them alone, as far as they may find it."""
+    about = About(subject, category=LOOKS) if person == subject else About(subject, basis="asked")
+    who = f"person:{person}"
+    return Effects(about, (), (who,) if _sees(_person(who), about, facts, now, decide) else ())
+
+
+def of_exception(subject: str, service: str, facts: Facts, now: float, decide: Decide) -> Effects:
+    """The exception for life and health was used: the leaders of the service whose staff did."""
+    about = About(subject, basis="leads")
+    staff = _staff(facts, frozenset({service}))
+    return Effects(about, (), tuple(who for who in staff if _sees(_person(who), about, facts, now, decide)))
 
 
 def of_asked_service(subject: str, service: str, facts: Facts, now: float, decide: Decide) -> Effects:

@@ -15,8 +15,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 
 _STYLE = (
     "body{font:1rem/1.5 sans-serif;color:#000;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;width:100%}caption{text-align:left;font-weight:bold;padding:.5rem 0}"
-    "th,td{border:1px solid #555;padding:.4rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
+    "table{border-collapse:collapse;width:100%}caption{text-align:start;font-weight:bold;padding:.5rem 0}"
+    "th,td{border:1px solid #555;padding:.4rem;text-align:start;vertical-align:top;overflow-wrap:anywhere}"
     "tbody th{font-weight:normal}pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid #555;padding:.5rem}"
     "@media print{body{margin:0;max-width:none}thead{display:table-header-group}tr{break-inside:avoid}}"
 )
@@ -106,8 +106,9 @@ def cell(item: Mapping[str, Any], place: Sequence[str]) -> str:
 def _page(paper: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> bytes:
     """One page that needs nothing else: no script, no picture, no address; headings and header cells for readers."""
     title, language = html.escape(paper["title"]), _fitting(_LANGUAGE, paper["language"])
+    direction = "rtl" if paper.get("direction") == "rtl" else "ltr"
     parts = [
-        f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">',
+        f'<!doctype html>\n<html lang="{language}" dir="{direction}">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>",

@@ -27,12 +27,14 @@ from gateway.messages import (
     ConsentGranted,
     ConsentRequested,
     ConsentWithdrawn,
+    ExceptionMade,
     LogChanged,
     NoticeDue,
     NoticeRevoked,
     Pointer,
     QuestionAnswered,
     QuestionAsked,
+    Registered,
     SightChanged,
 )
 from gateway.model import feeds
@@ -62,7 +64,7 @@ Topics = Callable[[], Awaitable[Collection[str]]]
 
 Said = (
     LogChanged | ConsentGranted | ConsentWithdrawn | ConsentEndingSoon | SightChanged | ConsentRequested | ConsentDenied
-    | QuestionAsked | QuestionAnswered
+    | Registered | ExceptionMade | QuestionAsked | QuestionAnswered
 )  # fmt: skip
 _FOLLOW_STATE = (ConsentGranted, ConsentWithdrawn, SightChanged, ConsentRequested)
 """Of these the subject's state must be here first: they say that it has changed."""
@@ -134,7 +136,7 @@ class Feeds:
         ended = {one.said.subject: one.event.traceparent for one, _ in effects if isinstance(one.said, _REVOKES)}
         await self._revoke(conn, ended, now)
 
-    def _effects(self, said: Said, now: float) -> Effects:
+    def _effects(self, said: Said, now: float) -> Effects:  # noqa: C901  one case for each type
         """Who is told of it, on today's facts."""
         facts, decide = self._facts, self._decide
         match said:
@@ -152,6 +154,10 @@ class Feeds:
                 return feeds.of_question(said.subject, said.asked, facts, now, decide)
             case ConsentDenied():
                 return feeds.of_denial(said.subject, said.request, f"person:{said.by}", facts, now, decide)
+            case Registered():  # whoever had something written down for them
+                return feeds.of_registered(said.subject, said.person, facts, now, decide)
+            case ExceptionMade():  # the service's leaders are to look at why
+                return feeds.of_exception(said.subject, said.service, facts, now, decide)
             case QuestionAsked():
                 return feeds.of_asked_service(said.subject, said.service, facts, now, decide)
             case QuestionAnswered():
