@@ -15,6 +15,7 @@ from consent.model.law import (
     Category,
     Law,
     LawInvalid,
+    age,
     answerers,
     birthday,
     guardians_ever_needed,
@@ -154,8 +155,8 @@ def test_guardians_see_less_as_the_child_grows(age: int, days: int, expected: se
 
 def test_the_subject_sees_everything_about_themselves_from_twelve_on_and_without_end() -> None:
     assert seen("self", on(12, -1)) == set()
-    for age in (12, 15, 16, 18, 60):
-        assert seen("self", on(age)) == {"school", "health", "police", "participants", "looks", "grants"}
+    for years in (12, 15, 16, 18, 60):
+        assert seen("self", on(years)) == {"school", "health", "police", "participants", "looks", "grants"}
 
 
 def test_sight_that_begins_or_ends_later_carries_its_days() -> None:
@@ -235,3 +236,15 @@ def test_a_day_begins_where_the_municipality_is() -> None:
 def test_somebody_born_on_the_leap_day_comes_of_age_on_the_first_of_march() -> None:
     assert birthday(date(2012, 2, 29), 15) == date(2027, 3, 1)
     assert birthday(date(2012, 2, 29), 16) == date(2028, 2, 29)
+    assert [age(date(2012, 2, 29), date(2027, *day)) for day in ((2, 28), (3, 1))] == [14, 15]
+
+
+def test_an_age_is_how_many_birthdays_have_been() -> None:
+    assert [age(BORN, on(15, days)) for days in (-1, 0, 1)] == [14, 15, 15]
+    assert (age(BORN, BORN), age(BORN, date(2011, 12, 31)), age(BORN, date(2012, 1, 1))) == (0, 0, 0)
+
+
+def test_a_fact_without_a_beginning_that_is_known_counts_from_ever() -> None:
+    ever = (Fact("responsibility", "mor", date.min, people=frozenset({"mother"})),)
+    found = answerers(table(), HEALTH, date(2005, 3, 14), date(2019, 1, 1), ever)
+    assert found.since == {"subject": date.min, "guardians": date.min}, "both have always decided"
