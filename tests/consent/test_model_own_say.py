@@ -45,6 +45,8 @@ def test_a_keeping_counts_from_when_it_is_asked_for_until_it_is_lifted_or_turned
 def test_the_reason_and_who_gave_it_stay_with_the_keeping() -> None:
     [found] = keepings([word("asked"), word("reason", reason="danger", service="nurse"), word("lifted")])
     assert found == Keeping("k1", "subject", "health", None, "danger", "nurse", "lifted")
+    [found] = keepings([word("set", reason="danger", service="nurse")])
+    assert found == Keeping("k1", "professional", "health", None, "danger", "nurse", "kept")
 
 
 def test_what_counts_is_published_once_and_in_one_order() -> None:
@@ -54,6 +56,7 @@ def test_what_counts_is_published_once_and_in_one_order() -> None:
     ]  # fmt: skip
     assert kept(keepings(words)) == Kept(("health",), (("i1", "health"), ("i2", "health")))
     assert not kept([]) and not Kept() and Kept(items=(("i", "c"),))
+    assert kept(keepings([word("asked", "k7", "i4")])) == Kept((), (("i4", "health"),)), "an item is not its category"
 
 
 # -- which row speaks -------------------------------------------------------------------------------------------------

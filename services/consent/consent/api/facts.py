@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 from chassis.http import answer as answered
 from chassis.permit import Signed
 from chassis.routes import route
-from consent import storage
 from consent.api.bodies import Body, Day, Person, Slug
 from consent.api.parts import Parts, Writing, claimed, known, reading, writing
 from consent.handlers import facts as recording
@@ -81,11 +80,9 @@ def facts(parts: Parts) -> APIRouter:
 
         made, _ = await write.make(201, do)
         id_, _, change = (made or "").partition(" ")
-        await write.settled(change)
-        async with parts.engine.connect() as conn:
-            done = all(one.confirmed for one in await storage.changes_by_id(conn, [change]))
-        shown = {"id": id_, "change": change, "status": "confirmed" if done else "pending"}
-        return answered(shown, 201 if done else 202)
+        status = await write.status(change)
+        shown = {"id": id_, "change": change, "status": status}
+        return answered(shown, 201 if status == "confirmed" else 202)
 
     @routes.get(
         "/subjects/{subject}/facts", response_model=FactList,
