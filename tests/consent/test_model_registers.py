@@ -132,6 +132,7 @@ def test_who_is_dead_or_whose_record_is_nobodys_is_not_asked(standing: Standing,
     assert barred({MOTHER: standing}, CHILD, MOTHER) is not_asked
     assert barred({MOTHER: standing, CHILD: HIDDEN}, CHILD, MOTHER), "the form would tell where the child is"
     assert not barred({}, CHILD, MOTHER)
+    assert not barred({MOTHER: HIDDEN, CHILD: HIDDEN}, CHILD, MOTHER), "hidden together"
 
 
 def sees(standings: dict[str, Standing], law: Law | None = None) -> dict[str, set[str]]:
