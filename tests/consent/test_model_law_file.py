@@ -314,6 +314,13 @@ def test_a_row_about_the_own_say_that_leaves_something_open_stops_the_start_by_i
     assert str(refused.value) == f"law table, row {name}: {told}"
 
 
+def test_rows_about_a_protection_are_read_whole() -> None:
+    assert [(row.source.row, row.protection, row.sectors, row.guardians) for row in parse(DATA).circles] == [
+        ("circle-confidential", ("klientadresse", "fortrolig"), (), "masked"),
+        ("circle-strict", ("strengtFortrolig",), ("child-welfare",), "nothing"),
+    ]
+
+
 def test_rows_about_the_own_say_are_read_whole() -> None:
     both = {"by": ["professional", "subject"], "reasons": ["danger"], "roles": ["leader"], "sectors": ["school"]}
 
