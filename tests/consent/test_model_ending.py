@@ -145,8 +145,6 @@ def test_after_a_care_order_has_ended_the_guardians_are_asked_anew() -> None:
     during, after = (answerers(LAW, SCHOOL, BORN, date(year, 6, 1), (order,)).since for year in (2020, 2021))
     assert during == {"representatives": date(2020, 1, 1)}
     assert after == {"guardians": date(2021, 1, 1)}
-    for_a_day = replace(order, ends=date(2020, 1, 2))
-    assert answerers(LAW, SCHOOL, BORN, date(2020, 6, 1), (for_a_day,)).since == {"guardians": date(2020, 1, 2)}
 
 
 def asked(facts: Facts = ()) -> Asked:

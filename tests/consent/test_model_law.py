@@ -246,6 +246,11 @@ def test_an_age_is_how_many_birthdays_have_been() -> None:
     assert (age(BORN, BORN), age(BORN, date(2011, 12, 31)), age(BORN, date(2012, 1, 1))) == (0, 0, 0)
 
 
+def test_whoever_did_not_decide_for_a_single_day_has_a_new_say_since_the_next() -> None:
+    order = (Fact("care", "child-welfare", date(2024, 1, 1), date(2024, 1, 2), frozenset({"carer"})),)
+    assert answerers(table(), SCHOOL, YOUNG, at(9), order).since == {"guardians": date(2024, 1, 2)}
+
+
 def test_a_fact_without_a_beginning_that_is_known_counts_from_ever() -> None:
     ever = (Fact("responsibility", "mor", date.min, people=frozenset({"mother"})),)
     found = answerers(table(), HEALTH, date(2005, 3, 14), date(2019, 1, 1), ever)
