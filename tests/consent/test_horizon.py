@@ -185,6 +185,10 @@ def test_no_more_is_remembered_of_what_was_read_than_the_grace_needs() -> None:
     for offset in range(100):
         topics.learn(P, offset, 1.0 + offset)
     assert list(topics._recent[P]) == [(99.0, 99), (100.0, 100)]
+    own = Topics()
+    own.published(P, 0, 1.0)
+    own.learn(P, 0, 1.1)
+    assert list(own._recent[P]) == [(1.0, 1)], "what is read back was known already"
 
 
 def test_a_barrier_that_is_read_again_or_late_lowers_nothing() -> None:

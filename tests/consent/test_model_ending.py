@@ -54,10 +54,27 @@ def test_a_mark_before_the_beginning_is_left_out() -> None:
     assert [one.mark for one in endings(LAW, [short], before(7))] == [7]
 
 
+def test_a_mark_that_falls_on_the_beginning_itself_is_left_out_too() -> None:
+    assert endings(LAW, [replace(GRANT, begins=before(30))], before(30)) == []
+    [found] = endings(LAW, [replace(GRANT, begins=before(30, -1))], before(30))
+    assert found.mark == 30
+
+
 def test_what_has_no_end_is_never_told_of() -> None:
     endless = replace(GRANT, terms=replace(TERMS, until=None))
     assert endings(LAW, [endless], before(1)) == []
     assert next_mark(LAW, [endless], before(1)) is None
+    other = replace(GRANT, id="h", terms=replace(TERMS, recipient="service:other"))
+    assert [one.grants for one in endings(LAW, [endless, other], before(1))] == [("h",)]
+
+
+def test_the_next_moment_is_the_nearest_mark_or_end_of_any_grant() -> None:
+    later = replace(GRANT, id="h", terms=replace(TERMS, until=ENDS + 86_400))
+    assert next_mark(LAW, [later, GRANT], before(90, -1)) == before(90)
+    assert next_mark(LAW, [GRANT, later], before(7)) == before(6), "the later one's last mark"
+    assert next_mark(LAW, [GRANT, later], before(6)) == ENDS
+    assert next_mark(LAW, [GRANT, later], ENDS) == ENDS + 86_400
+    assert next_mark(LAW, [GRANT, later], ENDS + 86_400) is None
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_a_fact_holds_from_its_first_day_until_its_last_is_over() -> None:
     assert fact("care", "parents").holds(date(2099, 1, 1))
     assert situation([one], NEXT).care == "parents"
     assert situation([one], DAY).care == "child-welfare"
+    assert situation([one], DAY).capacity == "able", "of another kind of fact it says nothing"
 
 
 def test_of_one_kind_the_one_recorded_last_counts_whatever_the_order_of_the_list() -> None:
@@ -101,7 +102,8 @@ def test_how_many_hold_each_kind_of_responsibility(kind: str, counts: set[int]) 
         ("care", "parents", {0}), ("care", "child-welfare", {1, 2}), ("capacity", "able", {0}),
         ("capacity", "lacking", {1, 2}), ("capacity", "temporarily", {0, 1, 2}), ("party", "age", {0}),
         ("party", "decision", {0}), ("care", "felles", set()), ("party", "able", set()),
-        ("responsibility", "parents", set()),
+        ("responsibility", "parents", set()), ("guardianship", "none", {0}), ("guardianship", "personal", {1, 2}),
+        ("guardianship", "economic", {1, 2}),
     ],
 )  # fmt: skip
 def test_whom_a_fact_names_fits_what_it_says(kind: Kind, value: str, counts: set[int]) -> None:

@@ -131,6 +131,9 @@ def test_a_fact_to_come_ends_what_others_have_agreed_to() -> None:
     moved = Fact("care", "child-welfare", turn, people=father, order=2)
     assert answerers(table(), SCHOOL, YOUNG, day, (order, moved)).until == turn
     assert answerers(table(), SCHOOL, YOUNG, day, (order,)).until == birthday(YOUNG, 15)
+    alone = answerers(table(), SCHOOL, date(2006, 1, 1), day, (order, moved))
+    assert alone.needs == {"subject"}
+    assert alone.until is None, "who would represent ends nothing of what one decides"
 
 
 def seen(who: Any, day: date, categories: Iterable[Category] = (SCHOOL, HEALTH, POLICE, PARTICIPANTS)) -> set[str]:
@@ -157,8 +160,8 @@ def test_guardians_see_less_as_the_child_grows(age: int, days: int, expected: se
 
 def test_the_subject_sees_everything_about_themselves_from_twelve_on_and_without_end() -> None:
     assert seen("self", on(12, -1)) == set()
-    for old in (12, 15, 16, 18, 60):
-        assert seen("self", on(old)) == {"school", "health", "police", "participants", "looks", "grants"}
+    for years in (12, 15, 16, 18, 60):
+        assert seen("self", on(years)) == {"school", "health", "police", "participants", "looks", "grants"}
 
 
 def test_sight_that_begins_or_ends_later_carries_its_days() -> None:
@@ -238,6 +241,23 @@ def test_a_day_begins_where_the_municipality_is() -> None:
 def test_somebody_born_on_the_leap_day_comes_of_age_on_the_first_of_march() -> None:
     assert birthday(date(2012, 2, 29), 15) == date(2027, 3, 1)
     assert birthday(date(2012, 2, 29), 16) == date(2028, 2, 29)
+    assert [age(date(2012, 2, 29), date(2027, *day)) for day in ((2, 28), (3, 1))] == [14, 15]
+
+
+def test_an_age_is_how_many_birthdays_have_been() -> None:
+    assert [age(BORN, on(15, days)) for days in (-1, 0, 1)] == [14, 15, 15]
+    assert (age(BORN, BORN), age(BORN, date(2011, 12, 31)), age(BORN, date(2012, 1, 1))) == (0, 0, 0)
+
+
+def test_whoever_did_not_decide_for_a_single_day_has_a_new_say_since_the_next() -> None:
+    order = (Fact("care", "child-welfare", date(2024, 1, 1), date(2024, 1, 2), frozenset({"carer"})),)
+    assert answerers(table(), SCHOOL, YOUNG, at(9), order).since == {"guardians": date(2024, 1, 2)}
+
+
+def test_a_fact_without_a_beginning_that_is_known_counts_from_ever() -> None:
+    ever = (Fact("responsibility", "mor", date.min, people=frozenset({"mother"})),)
+    found = answerers(table(), HEALTH, date(2005, 3, 14), date(2019, 1, 1), ever)
+    assert found.since == {"subject": date.min, "guardians": date.min}, "both have always decided"
 
 
 # -- before birth ------------------------------------------------------------------------------------------------------

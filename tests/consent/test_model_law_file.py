@@ -226,9 +226,9 @@ def test_an_approval_counts_as_verification_of_this_very_version() -> None:
     assert answerers(changed(unverify), SCHOOL, BORN, on).needs == BOTH
     law = changed(unverify, approval=approval_of(APPROVAL))
     assert answerers(law, SCHOOL, BORN, on).needs == {"subject"}
-    assert {row.source.verified_by for rows in (law.answers, law.sights, law.records) for row in rows} == {
-        APPROVAL["by"]
-    }
+    kinds: tuple[Any, ...] = (law.answers, law.sights, law.records, law.circles)
+    for rows in (*kinds, law.say.keeps, law.say.shares, law.say.exceptions):
+        assert {row.source.verified_by for row in rows} == {APPROVAL["by"]}
     assert {one.source.verified_at for one in law.answers} == {APPROVAL["at"]}
     with pytest.raises(LawInvalid, match="the approval is of version older, the table is version 20"):
         parse(DATA, approval=approval_of(APPROVAL | {"version": "older"}))
@@ -298,6 +298,10 @@ def test_every_age_is_data() -> None:
     ("name", "fields", "told"),
     [
         ("keep-special", {"by": ["guardian"]}, "by cannot be guardian"),
+        ("keep-special", {"sectors": [""]}, "sectors is missing"),
+        ("share-with-others", {"to": []}, "to is missing"),
+        ("life-and-health-guardians", {"to": []}, "to is missing"),
+        ("life-and-health-guardians", {"municipality": ""}, "municipality is missing"),
         ("keep-special", {"by": []}, "by is missing"),
         ("keep-special", {"reasons": []}, "reasons is missing"),
         ("keep-special", {"roles": ["admin"]}, "roles cannot be admin"),
@@ -308,14 +312,56 @@ def test_every_age_is_data() -> None:
         ("share-with-others", {"to": ["police"]}, "to cannot be police"),
         ("life-and-health-guardians", {"longest_hours": 0}, "longest_hours is not between 1 and 168"),
         ("life-and-health-guardians", {"longest_hours": 169}, "longest_hours is not between 1 and 168"),
-        ("life-and-health-guardians", {"to": ["service"]}, "needs the municipality that has turned it on"),
+        (
+            "life-and-health-guardians",
+            {"to": ["service"]},
+            "an exception for a service needs the municipality that has turned it on",
+        ),
     ],
 )
 def test_a_row_about_the_own_say_that_leaves_something_open_stops_the_start_by_its_name(
     name: str, fields: dict[str, Any], told: str
 ) -> None:
-    with pytest.raises(LawInvalid, match=f"row {name}: .*{told}"):
+    with pytest.raises(LawInvalid) as refused:
         changed(lambda data: row(data, name).update(fields))
+    assert str(refused.value) == f"law table, row {name}: {told}"
+
+
+def test_rows_about_a_protection_are_read_whole() -> None:
+    assert [(row.source.row, row.protection, row.sectors, row.guardians) for row in parse(DATA).circles] == [
+        ("circle-confidential", ("klientadresse", "fortrolig"), (), "masked"),
+        ("circle-strict", ("strengtFortrolig",), ("child-welfare",), "nothing"),
+    ]
+
+
+def test_rows_about_the_own_say_are_read_whole() -> None:
+    both = {"by": ["professional", "subject"], "reasons": ["danger"], "roles": ["leader"], "sectors": ["school"]}
+
+    def change(data: dict[str, Any]) -> None:
+        row(data, "keep-danger").update(both)
+        row(data, "share-with-others").update({"to": ["other", "guardian"], "to_age": 99})
+
+    say = changed(change).say
+    special, general, danger = say.keeps
+    assert (special.what, special.from_age, special.to_age, special.by) == (("class:special",), 12, 18, ("subject",))
+    assert special.reasons == ("wish-respected", "conflict-at-home", "danger")
+    assert (special.roles, special.sectors) == (("professional",), ("health", "child-welfare"))
+    assert general.sectors == (), "of any service that has asked"
+    assert (danger.by, danger.reasons, danger.roles) == (("subject", "professional"), ("danger",), ("leader",))
+    assert danger.sectors == ("school",)
+    guardian, other = say.shares
+    assert (guardian.what, guardian.from_age, guardian.to_age) == (("class:general", "class:special"), 15, None)
+    assert (guardian.to, other.to, other.to_age) == (("guardian",), ("guardian", "other"), 99)
+    [shown] = say.exceptions
+    assert (shown.what, shown.from_age, shown.to_age) == (("class:general", "class:special"), 0, 18)
+    assert (shown.to, shown.reasons, shown.roles) == (("guardians",), ("life", "serious-harm"), ("professional",))
+    assert (shown.sectors, shown.longest_hours, shown.municipality) == (("health", "child-welfare"), 48, None)
+
+
+@pytest.mark.parametrize("hours", [1, 168])
+def test_an_exception_lasts_an_hour_at_the_least_and_a_week_at_the_most(hours: int) -> None:
+    law = changed(lambda data: row(data, "life-and-health-guardians").update({"longest_hours": hours}))
+    assert law.say.exceptions[0].longest_hours == hours
 
 
 def test_an_exception_for_a_service_is_off_but_where_a_municipality_has_turned_it_on() -> None:

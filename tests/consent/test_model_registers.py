@@ -12,7 +12,18 @@ from consent.handlers.tables import LAW, current_law
 from consent.model.facts import Fact, situation
 from consent.model.law import Category, Law, LawInvalid, circle
 from consent.model.law_file import parse
-from consent.model.registers import GRADES, PLAIN, Standing, Unreadable, barred, document, event, outside
+from consent.model.registers import (
+    GRADES,
+    PLAIN,
+    Event,
+    Named,
+    Standing,
+    Unreadable,
+    barred,
+    document,
+    event,
+    outside,
+)
 from consent.model.state import Known, by_law, inside
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -84,8 +95,21 @@ def test_nothing_of_a_person_shows_in_a_representation() -> None:
 
 def test_a_person_with_several_numbers_in_use_cannot_be_named() -> None:
     both = [{"number": one, "in_use": True} for one in ("20914695016", "12345678901")]
-    with pytest.raises(Unreadable, match="numbers-in-use"):
-        document(raw(numbers=both)).named()
+    none = [one | {"in_use": False} for one in both]
+    for numbers in (both, none):
+        with pytest.raises(Unreadable, match=r"\Anumbers-in-use\Z"):
+            document(raw(numbers=numbers)).named()
+
+
+def test_an_event_and_a_document_are_read_whole() -> None:
+    for name in ("d", "a1" * 32):
+        assert event(json.dumps({"sequence": 1, "type": "x", "document": name}).encode()) == Event(1, "x", name)
+    numbers = [{"number": "20914695016", "in_use": False}, {"number": "12345678901", "in_use": True}]
+    found = document(raw(numbers=numbers, language="nn", responsibility=held("mor", PERSON, PERSON)))
+    assert found.responsibility is not None
+    assert found.responsibility.type == "mor", "one holder, named twice"
+    assert found.named() == Named("12345678901", "Prøve", "Testvik", date(2016, 1, 2), "nn")
+    assert (repr(found), repr(found.named()), repr(found.numbers[0])) == ("Document(version=1)", "Named()", "Number()")
 
 
 @pytest.mark.parametrize("child", GRADES)
@@ -106,6 +130,9 @@ def test_only_who_is_hidden_as_strictly_may_know_where_somebody_is(child: Any, g
 )  # fmt: skip
 def test_who_is_dead_or_whose_record_is_nobodys_is_not_asked(standing: Standing, not_asked: bool) -> None:
     assert barred({MOTHER: standing}, CHILD, MOTHER) is not_asked
+    assert barred({MOTHER: standing, CHILD: HIDDEN}, CHILD, MOTHER), "the form would tell where the child is"
+    assert not barred({}, CHILD, MOTHER)
+    assert not barred({MOTHER: HIDDEN, CHILD: HIDDEN}, CHILD, MOTHER), "hidden together"
 
 
 def sees(standings: dict[str, Standing], law: Law | None = None) -> dict[str, set[str]]:

@@ -1,5 +1,6 @@
 """Cells: who must answer, what is in force, what each person is shown; grants say exactly the cells, no more."""
 
+from dataclasses import replace
 from datetime import date
 from itertools import product
 
@@ -9,12 +10,14 @@ from hypothesis import strategies as st
 
 from consent.handlers.tables import current_law
 from consent.model.errors import (
+    AnswersContradict,
     AskerUnclear,
     GuardiansNotAsked,
     PeriodInvalid,
     ResponsibilityIncomplete,
     ResponsibilityUnknown,
 )
+from consent.model.facts import Fact
 from consent.model.grants import Limits, Narrowing, Terms, difference, limits, wanted
 from consent.model.law import Category, birthday
 from consent.model.people import check_responsibility
@@ -24,8 +27,11 @@ from consent.model.requests import (
     Said,
     asked_for,
     asker_of,
+    capacity,
     check_until,
+    each_once,
     in_force,
+    nobody_answers,
     progress,
     state_of_request,
     visible,
@@ -131,13 +137,46 @@ def test_progress_tells_who_has_answered_and_never_what() -> None:
         (False, False, True, 0, "in-force"),
         (False, True, True, 0, "pending"),
         (True, True, True, 0, "pending"),
+        (False, False, True, 9, "in-force"),
         (False, False, True, 10, "expired"),
     ],
 )
 def test_nothing_is_called_in_force_before_it_is_confirmed(
     waiting: bool, pending: bool, live: bool, now: int, state: str
 ) -> None:
-    assert state_of_request(now=now, until=10, waiting=waiting, pending=pending, live=live) == state
+    given = {"waiting": waiting, "pending": pending, "live": live}
+    assert state_of_request(now=now, until=10, **given) == state
+    taken_back = "expired" if state == "expired" else "taken-back"
+    assert state_of_request(now=now, until=10, **given, taken_back=True) == taken_back
+
+
+def test_a_cell_has_one_word_in_an_answer() -> None:
+    assert each_once([(TO_SCHOOL, "yes"), (TO_HEALTH, "no")]) == {TO_SCHOOL: "yes", TO_HEALTH: "no"}
+    with pytest.raises(AnswersContradict):
+        each_once([(TO_SCHOOL, "yes"), (TO_HEALTH, "no"), (TO_SCHOOL, "yes")])
+
+
+def test_somebody_answers_as_the_subject_as_a_representative_or_as_a_guardian() -> None:
+    order = Fact("care", "child-welfare", date(2020, 1, 1), date(2026, 11, 22), frozenset({"carer", YOUTH}))
+    found = replace(request(), facts=(order,))
+    day = date(2026, 11, 21)
+    assert [capacity(found, person, day) for person in (YOUTH, "carer", MOTHER)] == [
+        "subject", "representative", "guardian",
+    ]  # fmt: skip
+    assert capacity(found, "carer", TODAY) == "guardian", "the order is over"
+
+
+def test_whom_a_register_keeps_from_being_asked_is_not_asked_and_their_yes_is_missing() -> None:
+    found = replace(request(), barred=frozenset({FATHER}))
+    assert asked_for(LAW, found, TODAY) == {YOUTH, MOTHER}
+    assert in_force(LAW, found, said((YOUTH, TO_HEALTH, "yes"), (MOTHER, TO_HEALTH, "yes")), TODAY) == {}
+
+
+def test_a_cell_whose_guardians_are_not_known_can_be_answered_by_nobody() -> None:
+    unknown = replace(request(), guardians=frozenset())
+    assert nobody_answers(LAW, unknown, [TO_SCHOOL, TO_HEALTH], TODAY)
+    assert not nobody_answers(LAW, unknown, [TO_SCHOOL], TODAY)
+    assert not nobody_answers(LAW, request(), [TO_SCHOOL, TO_HEALTH], TODAY)
 
 
 def test_an_asker_speaks_for_one_own_service() -> None:
@@ -150,6 +189,7 @@ def test_an_asker_speaks_for_one_own_service() -> None:
 
 def test_a_period_ends_today_at_the_earliest_and_within_the_longest_at_the_latest() -> None:
     check_until(LAW, TODAY, TODAY)
+    check_until(LAW, date(2031, 11, 23), TODAY)
     for last in (date(2026, 11, 21), date(2031, 11, 24)):
         with pytest.raises(PeriodInvalid):
             check_until(LAW, last, TODAY)
@@ -233,6 +273,10 @@ def test_more_that_is_agreed_to_gets_a_grant_of_its_own() -> None:
     assert found.end == ()
     begun = {(terms.categories, terms.actions) for terms in found.begin}
     assert begun == {(("school",), ("contribute",)), (("health",), ("read",))}
+    assert not found.empty()
+    more = cells | {Cell("gp", "school", "read"): reach}
+    order = [(terms.recipient, terms.categories, terms.actions) for terms in difference({}, more, "follow-up").begin]
+    assert order == sorted(order) and len(order) == 3
 
 
 @given(st.dictionaries(cells, reaches), st.dictionaries(cells, reaches))
@@ -259,3 +303,5 @@ def test_of_several_narrowings_the_narrowest_of_each_kind_counts() -> None:
     assert limits(100, [said(until=60), said(until=80), said(back=5), said(back=9)]) == Limits(60, 9)
     assert limits(100, [said(staff="b"), said(staff="a"), said(staff="b")]) == Limits(100, None, ("a", "b"))
     assert said().speaks_of(Cell("nurse", "school", "read")) and not said().speaks_of(Cell("police", "school", "read"))
+    of_school = replace(said(), category="school")
+    assert of_school.speaks_of(Cell("nurse", "school", "read")) and not of_school.speaks_of(TO_HEALTH)

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from pydantic import BaseModel
 
-from consent.api import bodies, look_bodies
+from consent.api import bodies, grant_bodies, look_bodies
 from tests.consent.callers import (
     NURSE,
     POLICE,
@@ -296,7 +296,7 @@ async def test_every_answer_has_the_published_form(make_case: MakeCase) -> None:
         bodies.WithdrawalView: withdrawn.json(),
     }
     lists: dict[str, type[BaseModel]] = {
-        "grants": bodies.GrantList,
+        "grants": grant_bodies.GrantList,
         "looks": look_bodies.LookList,
         "identity": bodies.IdentityView,
     }

@@ -338,7 +338,9 @@ def test_an_exception_for_life_and_health_shows_what_is_kept_of_its_category_and
 @pytest.mark.parametrize(
     ("first", "again", "leaves"),
     [
-        (None, KEPT, False), (KEPT, KEPT, True), (KEPT, None, True),
+        (None, KEPT, False), (KEPT, KEPT, True), (KEPT, None, True), (None, {"categories": [], "items": []}, True),
+        (None, {"categories": [], "items": KEPT["items"]}, False),
+        (None, {"categories": KEPT["categories"], "items": []}, False),
         ({"categories": [], "items": KEPT["items"]}, KEPT, False),
         ({"categories": ["health"], "items": []}, KEPT, False),
     ],

@@ -44,6 +44,18 @@ def test_a_state_is_held_as_it_was_published() -> None:
     assert facts.unreadable == 0
 
 
+@pytest.mark.parametrize(
+    ("actions", "mask"),
+    [(["read"], READ), (["contribute"], CONTRIBUTE), ([], 0), (["delete"], 0), (["delete", "contribute"], CONTRIBUTE)],
+)  # fmt: skip
+def test_a_grant_allows_the_actions_that_it_names_and_an_unknown_one_allows_nothing(
+    actions: list[str], mask: int
+) -> None:
+    facts = Facts()
+    put_subject(facts, grants=[{**GRANT, "actions": actions}])
+    assert facts.subjects["s"].grants[0].actions == mask
+
+
 def test_only_a_newer_state_is_taken() -> None:
     facts = Facts()
     assert put_subject(facts, version=2)

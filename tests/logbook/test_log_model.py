@@ -268,6 +268,34 @@ def test_a_reason_stands_under_all_that_its_writer_had_before_them() -> None:
             model.reason_categories(cells(*held), named)
 
 
+def test_one_writes_under_what_the_permit_holds_and_never_under_the_systems_own_categories() -> None:
+    model.may_write(cells("school", "looks"), "school")
+    for category in ("health", "looks", "participants"):
+        with pytest.raises(model.CategoryClosed):
+            model.may_write(cells("school", "looks", "participants"), category)
+
+
+def test_whoever_sees_looks_and_grants_alone_has_no_business_with_the_log() -> None:
+    assert model.may_read_log(cells("school")) and model.may_read_log(cells("looks", "participants"))
+    assert not model.may_read_log(cells("looks", "grants")) and not model.may_read_log(cells())
+
+
+@pytest.mark.parametrize(
+    ("service", "usually", "with_participants", "masked"),
+    [
+        (None, True, True, True), ("own", True, True, True), ("holder", True, True, False),
+        ("other", False, True, False),
+    ],
+)  # fmt: skip
+def test_that_a_service_takes_part_is_told_to_itself_of_the_holder_and_to_who_may_know_all(
+    service: str | None, usually: bool, with_participants: bool, masked: bool
+) -> None:
+    knowing = cells("school", "participants")
+    told = [model.service_is_known(one, ["own"], "holder", service) for one in (cells("school"), knowing)]
+    assert told == [usually, with_participants]
+    assert model.service_is_known(replace(knowing, masked=True), ["own"], "holder", service) is masked
+
+
 def test_what_cannot_be_read_closes_its_district_until_something_not_older_can_be() -> None:
     known = Guides()
     assert known.of("gamlebyen") is None

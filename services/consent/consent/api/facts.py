@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 from chassis.http import answer as answered
 from chassis.permit import Signed
 from chassis.routes import route
-from consent import storage
 from consent.api.bodies import Body, Day, Person, Slug
 from consent.api.parts import Parts, Writing, claimed, known, reading, writing
 from consent.handlers import births
@@ -89,10 +88,6 @@ def facts(parts: Parts) -> APIRouter:
     """Recording and reading."""
     routes = APIRouter()
 
-    async def confirmed(change: str) -> bool:
-        async with parts.engine.connect() as conn:
-            return all(one.confirmed for one in await storage.changes_by_id(conn, [change]))
-
     @routes.post(
         "/subjects/{subject}/facts", status_code=201, response_model=RecordedFact,
         responses={202: {"model": RecordedFact}}, openapi_extra=route(basis="asker"),
@@ -109,10 +104,9 @@ def facts(parts: Parts) -> APIRouter:
 
         made, _ = await write.make(201, do)
         id_, _, change = (made or "").partition(" ")
-        await write.settled(change)
-        done = await confirmed(change)
-        shown = {"id": id_, "change": change, "status": "confirmed" if done else "pending"}
-        return answered(shown, 201 if done else 202)
+        status = await write.status(change)
+        shown = {"id": id_, "change": change, "status": status}
+        return answered(shown, 201 if status == "confirmed" else 202)
 
     @routes.post(
         "/subjects/{subject}/birth", status_code=201, response_model=ToldBirth,
@@ -128,9 +122,8 @@ def facts(parts: Parts) -> APIRouter:
             return (await births.tell(conn, parts.office, actor, about, said, now)).change or ""
 
         change, _ = await write.make(201, do)
-        await write.settled(change or "")
-        done = await confirmed(change or "")
-        return answered({"change": change, "status": "confirmed" if done else "pending"}, 201 if done else 202)
+        status = await write.status(change or "")
+        return answered({"change": change, "status": status}, 201 if status == "confirmed" else 202)
 
     @routes.get(
         "/subjects/{subject}/facts", response_model=FactList,

@@ -1,10 +1,12 @@
 """The routes of keeping something from those who see by law. Taking sight away needs no lease, as withdrawing does."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.http import answer as answered
 from chassis.permit import Signed
@@ -13,7 +15,8 @@ from chassis.routes import route
 from consent.api.bodies import Body, Slug
 from consent.api.parts import Parts, Writing, an_id, known, reading, writing
 from consent.handlers import keeping as keep
-from consent.handlers.keeping import Judged, Status, Step, Wanted
+from consent.handlers.changes import Status
+from consent.handlers.keeping import Judged, Step, Wanted
 from consent.model.own_say import By
 
 Reference = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
@@ -83,12 +86,9 @@ def keepings(parts: Parts) -> APIRouter:
         del subject
         actor, about, id_ = write.signed.actor, known(write.signed), an_id(keeping)
         said = Judged(body.reason, body.reference.strip())
-
-        async def do(conn: Any) -> str:
-            return _resource(await keep.judge(conn, parts.office, actor, about, id_, said, parts.clock.now()))
-
-        made, _ = await write.make(200, do)
-        return await _told(write, made or "", 200)
+        return await _step(
+            write, 200, lambda conn: keep.judge(conn, parts.office, actor, about, id_, said, parts.clock.now())
+        )
 
     @routes.get("/subjects/{subject}/keepings", response_model=KeepingList, openapi_extra=route(basis="self"))
     async def list_keepings(subject: str, signed: Signed = reading(parts)) -> Response:
@@ -110,17 +110,13 @@ def _step_routes(routes: APIRouter, parts: Parts) -> None:
         signed, about = write.signed, known(write.signed)
         reference = None if body.reference is None else body.reference.strip()
         wanted = Wanted(body.category, body.item, body.reason, reference, body.service)
-
-        async def do(conn: Any) -> str | None:
-            return _made(
-                await keep.keep(
-                    conn, parts.office, parts.names, signed.actor, about, wanted, record=signed.record,
-                    now=parts.clock.now(),
-                )
-            )  # fmt: skip
-
-        made, _ = await write.make(201, do)
-        return await _told(write, made, 201)
+        return await _step(
+            write, 201,
+            lambda conn: keep.keep(
+                conn, parts.office, parts.names, signed.actor, about, wanted, record=signed.record,
+                now=parts.clock.now(),
+            ),
+        )  # fmt: skip
 
     @routes.post(
         "/subjects/{subject}/keepings/{keeping}/lift", response_model=KeepingStep,
@@ -129,35 +125,28 @@ def _step_routes(routes: APIRouter, parts: Parts) -> None:
     async def lift_keeping(subject: str, keeping: str, write: Writing = writing(parts)) -> Response:
         del subject
         signed, about, id_ = write.signed, known(write.signed), an_id(keeping)
-
-        async def do(conn: Any) -> str | None:
-            return _made(
-                await keep.lift(
-                    conn, parts.office, parts.names, signed.actor, about, id_, record=signed.record,
-                    now=parts.clock.now(),
-                )
-            )  # fmt: skip
-
-        made, _ = await write.make(200, do)
-        return await _told(write, made, 200)
+        return await _step(
+            write, 200,
+            lambda conn: keep.lift(
+                conn, parts.office, parts.names, signed.actor, about, id_, record=signed.record, now=parts.clock.now()
+            ),
+        )  # fmt: skip
 
 
-def _made(step: Step | None) -> str | None:
-    return None if step is None else _resource(step)
+async def _step(write: Writing, done: int, take: Callable[[AsyncConnection], Awaitable[Step | None]]) -> Response:
+    """The step, when it is confirmed or has been waited for; a refusal (None) is told once its record is committed."""
+
+    async def do(conn: AsyncConnection) -> str | None:
+        step = await take(conn)
+        return None if step is None else _resource(step)
+
+    made, _ = await write.make(done, do)
+    if made is None:
+        return respond(not_found())
+    status = await write.status(str(UUID(made[_HEX:])) if made[_HEX:] else None)
+    return answered({"id": str(UUID(made[:_HEX])), "status": status}, done if status == "confirmed" else 202)
 
 
 def _resource(step: Step) -> str:
     """Both ids in the 64 characters that an idempotency key remembers."""
     return UUID(step.keeping).hex + (UUID(step.change).hex if step.change else "")
-
-
-async def _told(write: Writing, made: str | None, done: int) -> Response:
-    """The step, when it is confirmed or has been waited for; a refusal is told once its record is committed."""
-    if made is None:
-        return respond(not_found())
-    id_, change = str(UUID(made[:_HEX])), str(UUID(made[_HEX:])) if made[_HEX:] else None
-    if change is not None:
-        await write.settled(change)
-    async with write.parts.engine.connect() as conn:
-        status = await keep.status(conn, change)
-    return answered({"id": id_, "status": status}, done if status == "confirmed" else 202)

@@ -149,9 +149,7 @@ class MadeCompanion(BaseModel):
     id: str
 
 
-class CompanionView(BaseModel):
-    """Whom one has named. `called`: by which name. `manner`: how one named them."""
-
+class _Companionship(BaseModel):
     id: str
     kind: Literal["companion"]
     acts: list[str]
@@ -159,6 +157,11 @@ class CompanionView(BaseModel):
     until: str
     state: Literal["live", "ended"]
     ended_at: str | None
+
+
+class CompanionView(_Companionship):
+    """Whom one has named. `called`: by which name. `manner`: how one named them."""
+
     called: str
     manner: Manner
 
@@ -170,16 +173,9 @@ class CompanionList(BaseModel):
     next: None
 
 
-class WritesForView(BaseModel):
+class WritesForView(_Companionship):
     """For whom one may write."""
 
-    id: str
-    kind: Literal["companion"]
-    acts: list[str]
-    named_at: str
-    until: str
-    state: Literal["live", "ended"]
-    ended_at: str | None
     subject: str
     person: str
 

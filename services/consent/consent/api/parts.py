@@ -15,7 +15,8 @@ from chassis.permit import Permit, Signed
 from chassis.problems import Problem, not_found
 from consent import storage
 from consent.api.bodies import Person
-from consent.handlers.changes import Confirmations
+from consent.handlers import changes
+from consent.handlers.changes import Confirmations, Status
 from consent.handlers.requests import Office
 from consent.model.ledger import Pseudonyms
 from consent.model.notes import Signer
@@ -61,6 +62,13 @@ class Writing:
             if made is not None:
                 await self.once.remember(conn, status, made)
             return made, None
+
+    async def status(self, change: str | None) -> Status:
+        """How a change stands once it has been waited for."""
+        if change is not None:
+            await self.settled(change)
+        async with self.parts.engine.connect() as conn:
+            return await changes.status(conn, change)
 
     async def settled(self, change: str) -> None:
         """Wait until the change is confirmed, but no longer than a write may take in all.

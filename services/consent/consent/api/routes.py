@@ -11,8 +11,9 @@ from chassis.problems import Problem, not_found, respond
 from chassis.routes import route
 from consent.api import bodies
 from consent.api.evidence_bodies import GrantHistory
+from consent.api.grant_bodies import GrantList
 from consent.api.parts import Parts, Writing, allowed, an_id, claimed, known, only, reading, writing
-from consent.handlers import answers, requests, views, withdrawals
+from consent.handlers import answers, grant_views, requests, views, withdrawals
 from consent.handlers.answers import Answer
 from consent.handlers.requests import Made, Order
 from consent.handlers.withdrawals import Part
@@ -189,12 +190,12 @@ def _withdrawal_routes(routes: APIRouter, parts: Parts) -> None:
 def _sight_routes(routes: APIRouter, parts: Parts) -> None:
     reads = reading(parts)
 
-    @routes.get("/subjects/{subject}/grants", response_model=bodies.GrantList, openapi_extra=_GRANTS)
+    @routes.get("/subjects/{subject}/grants", response_model=GrantList, openapi_extra=_GRANTS)
     async def list_grants(subject: str, languages: Languages = None, signed: Signed = reads) -> Response:
         del subject
         async with parts.engine.connect() as conn:
             return answered(
-                await views.grants_for(
+                await grant_views.grants_for(
                     conn, parts.office.law, allowed(signed), signed.actor, wishes(languages), parts.clock.now()
                 )
             )
@@ -206,7 +207,7 @@ def _sight_routes(routes: APIRouter, parts: Parts) -> None:
     async def read_grant(subject: str, grant: str, signed: Signed = reads) -> Response:
         del subject
         async with parts.engine.connect() as conn:
-            return answered(await views.grant_for(conn, allowed(signed), signed.actor, an_id(grant)))
+            return answered(await grant_views.grant_for(conn, allowed(signed), signed.actor, an_id(grant)))
 
     @routes.get("/subjects/{subject}/identity", response_model=bodies.IdentityView, openapi_extra=route(action="read"))
     async def read_identity(subject: str, signed: Signed = reads) -> Response:

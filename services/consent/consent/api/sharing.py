@@ -1,9 +1,11 @@
 """The routes of letting a person see what the law does not show them, and of the exception for life and health."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.http import answer as answered
 from chassis.permit import Signed
@@ -13,8 +15,9 @@ from consent.api.bodies import Body, Day, Person, Slug
 from consent.api.keeping import Reference
 from consent.api.parts import Parts, Writing, an_id, claimed, known, reading, writing
 from consent.handlers import exceptions, sharing
+from consent.handlers.changes import Status
 from consent.handlers.exceptions import Excepted
-from consent.handlers.keeping import Status, status
+from consent.handlers.requests import Made
 from consent.handlers.sharing import Share
 from consent.model.own_say import Told
 
@@ -90,12 +93,9 @@ def sharing_routes(parts: Parts) -> APIRouter:
         about, now = known(write.signed), parts.clock.now()
         who = an_id(body.person or "") if body.named is None else claimed(parts, body.named)
         wanted = Share(who, frozenset(body.categories), body.until)
-
-        async def do(conn: Any) -> str:
-            return (await sharing.share(conn, parts.office, write.signed.actor, about, wanted, now)).id
-
-        made, _ = await write.make(201, do)
-        return await _begun(write, made or "")
+        return await _begun(
+            write, lambda conn: sharing.share(conn, parts.office, write.signed.actor, about, wanted, now)
+        )  # fmt: skip
 
     @routes.post(
         "/subjects/{subject}/exceptions", status_code=201, response_model=Begun, responses={202: {"model": Begun}},
@@ -105,13 +105,10 @@ def sharing_routes(parts: Parts) -> APIRouter:
         del subject
         about, now = known(write.signed), parts.clock.now()
         wanted = Excepted(body.category, body.told, body.reason, body.reference.strip(), body.hours)
-
-        async def do(conn: Any) -> str:
-            made = await exceptions.make(conn, parts.office, parts.names, write.signed.actor, about, wanted, now)
-            return made.id
-
-        made, _ = await write.make(201, do)
-        return await _begun(write, made or "")
+        return await _begun(
+            write,
+            lambda conn: exceptions.make(conn, parts.office, parts.names, write.signed.actor, about, wanted, now),
+        )
 
     @routes.get("/subjects/{subject}/exceptions", response_model=ExceptionList, openapi_extra=route(basis="self"))
     async def list_exceptions(subject: str, signed: Signed = reads) -> Response:
@@ -131,13 +128,17 @@ def sharing_routes(parts: Parts) -> APIRouter:
     return routes
 
 
-async def _begun(write: Writing, id_: str) -> Response:
+async def _begun(write: Writing, begin: Callable[[AsyncConnection], Awaitable[Made]]) -> Response:
     """A grant or an exception, when it is confirmed or has been waited for."""
+
+    async def do(conn: AsyncConnection) -> str:
+        return (await begin(conn)).id
+
+    made, _ = await write.make(201, do)
+    id_ = made or ""
     async with write.parts.engine.connect() as conn:
         change = await sharing.change_of(conn, id_)
     if change is None:
         raise not_found()
-    await write.settled(change)
-    async with write.parts.engine.connect() as conn:
-        found = await status(conn, change)
-    return answered({"id": id_, "status": found}, 201 if found == "confirmed" else 202)
+    status = await write.status(change)
+    return answered({"id": id_, "status": status}, 201 if status == "confirmed" else 202)

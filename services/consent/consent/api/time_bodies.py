@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from consent.api.bodies import Body, Day, HowToEnd, Text
+from consent.api.bodies import Body, Day, Text
+from consent.api.grant_bodies import HowToEnd
 
 
 class NewRenewal(Body):

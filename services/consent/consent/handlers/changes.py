@@ -23,6 +23,8 @@ from consent.model.errors import Unseen
 from consent.model.otherwise import DIGITAL, Manner
 from consent.storage import ChangeRow, SubjectRow
 
+Status = Literal["confirmed", "pending"]
+
 CONFIRMED = "consent_confirmed"
 TRACE = "traceparent"
 _EVENT_IDS = UUID("0d1c7a76-3f36-5a1e-8a3c-7f0b5c0f9d02")
@@ -44,6 +46,12 @@ async def lock(conn: AsyncConnection, subject: str) -> SubjectRow:
 def new_id() -> str:
     """An id for a change that is about to be recorded."""
     return str(uuid4())
+
+
+async def status(conn: AsyncConnection, change: str | None) -> Status:
+    """Does every gateway able to answer know of this change? Of none there is nothing to know."""
+    found = [] if change is None else await storage.changes_by_id(conn, [change])
+    return "confirmed" if all(one.confirmed for one in found) else "pending"
 
 
 async def record(

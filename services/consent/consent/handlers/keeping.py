@@ -8,7 +8,7 @@ by an event, and whoever asks for the list without having anything to do with it
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -262,15 +262,6 @@ async def _record(
     categories = (category,) if actor.kind == "person" else ()
     act = ledger.own_act(record or str(uuid4()), rfc3339(now), subject, actor, route, categories=categories)
     await ledger.append_act(conn, names, act, now)
-
-
-Status = Literal["confirmed", "pending"]
-
-
-async def status(conn: AsyncConnection, change: str | None) -> Status:
-    """Does every gateway able to answer know of this change?"""
-    found = [] if change is None else await storage.changes_by_id(conn, [change])
-    return "confirmed" if all(one.confirmed for one in found) else "pending"
 
 
 async def listed(

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.permit import Actor, Permit
-from consent.handlers.views import grants_for
+from consent.handlers.grant_views import grants_for
 from consent.model.law import Law
 
 

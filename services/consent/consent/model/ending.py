@@ -43,17 +43,16 @@ def endings(law: Law, running: Sequence[Running], now: int) -> list[Ending]:
     A mark that lies before the grant's beginning is left out: who agreed to ten days knows that they end.
     """
     found: dict[tuple[str, int, Mark], list[str]] = {}
-    for one in running:
-        due = [mark for mark, at in _marks(law, one) if at <= now]
-        if due and (one.told is None or min(due) < one.told) and not _goes_on(one, running):
-            found.setdefault((one.request, one.terms.until or 0, min(due)), []).append(one.id)
+    for one, ends in _ended(running):
+        due = [mark for mark, at in _marks(law, one.begins, ends) if at <= now]
+        if due and (one.told is None or min(due) < one.told) and not _goes_on(one.terms, ends, running):
+            found.setdefault((one.request, ends, min(due)), []).append(one.id)
     return [Ending(*place, tuple(sorted(grants))) for place, grants in sorted(found.items())]
 
 
 def next_mark(law: Law, running: Iterable[Running], now: int) -> int | None:
     """When the next grant ends or is to be told of; None: never."""
-    moments = [at for one in running for _, at in _marks(law, one)]
-    moments += [one.terms.until for one in running if one.terms.until is not None]
+    moments = (at for one, ends in _ended(running) for at in (ends, *(at for _, at in _marks(law, one.begins, ends))))
     return min((at for at in moments if at > now), default=None)
 
 
@@ -64,21 +63,24 @@ def reason(until: int, period: int, deciding: Iterable[int]) -> Reason:
     return "others-decide" if until in set(deciding) else "said"
 
 
-def _marks(law: Law, one: Running) -> list[tuple[Mark, int]]:
+def _ended(running: Iterable[Running]) -> list[tuple[Running, int]]:
+    """The grants that have an end, with it."""
+    return [(one, one.terms.until) for one in running if one.terms.until is not None]
+
+
+def _marks(law: Law, begins: int, ends: int) -> list[tuple[Mark, int]]:
     """The marks of a grant with the time at which each day begins."""
-    if one.terms.until is None:
-        return []
-    last = law.day_of_epoch(one.terms.until)
+    last = law.day_of_epoch(ends)
     found = [(mark, law.starts(last - timedelta(days=mark))) for mark in MARKS]
-    return [(mark, at) for mark, at in found if at > one.begins]
+    return [(mark, at) for mark, at in found if at > begins]
 
 
-def _goes_on(one: Running, running: Iterable[Running]) -> bool:
+def _goes_on(terms: Terms, ends: int, running: Iterable[Running]) -> bool:
     """Is there another grant that says all of this, and lasts longer? Then whoever could act has acted."""
     return any(
-        other.terms.recipient == one.terms.recipient
-        and set(one.terms.categories) <= set(other.terms.categories)
-        and set(one.terms.actions) <= set(other.terms.actions)
-        and (other.terms.until is None or (one.terms.until is not None and other.terms.until > one.terms.until))
+        other.terms.recipient == terms.recipient
+        and set(terms.categories) <= set(other.terms.categories)
+        and set(terms.actions) <= set(other.terms.actions)
+        and (other.terms.until is None or other.terms.until > ends)
         for other in running
     )

@@ -120,7 +120,7 @@ class Document(msgspec.Struct, frozen=True):
 def event(raw: bytes) -> Event:
     """An event as it came; Unreadable."""
     found = _read(raw, Event, "event-unreadable")
-    if found.sequence < 1 or not 0 < len(found.document) <= _LONGEST_ID or not found.document.isalnum():
+    if found.sequence < 1 or len(found.document) > _LONGEST_ID or not found.document.isalnum():
         raise Unreadable("event-unreadable")
     return found
 

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import insert, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consent.storage.tables import exception, grants
+from consent.storage.tables import grants
+from consent.storage.tables_own_say import exception
 
 
 @dataclass(frozen=True, slots=True)

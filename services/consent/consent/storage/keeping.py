@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consent.model.own_say import KeepingWord
 from consent.storage.facts import ids
-from consent.storage.tables import change, keeping
+from consent.storage.tables import change
+from consent.storage.tables_own_say import keeping
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -181,8 +181,3 @@ async def guardians_of(conn: AsyncConnection, subjects: Iterable[str]) -> dict[s
     for row in await conn.execute(select(*columns).where(responsibility.c.subject == ids(subjects))):
         found.setdefault(row.subject, {})[row.guardian] = row.sight
     return found
-
-
-async def count_people(conn: AsyncConnection) -> int:
-    """How many people are known; for tests and operators."""
-    return int((await conn.execute(select(func.count()).select_from(person))).scalar_one())

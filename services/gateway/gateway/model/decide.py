@@ -176,7 +176,9 @@ def still_allows(first: Decision, again: Decision) -> bool:
 def _hides_no_more(first: Permit, again: Permit) -> bool:
     if again.masked and not first.masked:
         return False
-    if again.kept is None:
+    before, after = first.kept, again.kept
+    if after is None:
         return True
-    before = first.kept or Kept((), (), "")
-    return set(again.kept.categories) <= set(before.categories) and set(again.kept.items) <= set(before.items)
+    if before is None:
+        return not (after.categories or after.items)
+    return set(after.categories) <= set(before.categories) and set(after.items) <= set(before.items)

@@ -19,15 +19,18 @@ _OFFSET_BYTES = 12
 
 
 class Place(NamedTuple):
-    """Where a change stands on the bus: what lies after it is still to be said. Every gateway has the same places."""
+    """Where a change stands on the bus: what lies after it is still to be said. Every gateway has the same places.
+
+    offset: -1 before the first.
+    """
 
     partition: int
     offset: int
 
     def as_id(self) -> str:
         """As the 16 bytes of an id, to be sealed for one audience: outside it says nothing about the traffic."""
-        low, high = max(0, self.offset + 1), self.partition
-        return str(UUID(bytes=high.to_bytes(16 - _OFFSET_BYTES) + low.to_bytes(_OFFSET_BYTES)))
+        next_one = self.offset + 1
+        return str(UUID(bytes=self.partition.to_bytes(16 - _OFFSET_BYTES) + next_one.to_bytes(_OFFSET_BYTES)))
 
     @classmethod
     def of_id(cls, text: str) -> "Place":
