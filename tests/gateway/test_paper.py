@@ -81,7 +81,7 @@ def test_a_page_has_headings_header_cells_and_its_language() -> None:
     made = written(page({"actor": {"id": "n"}, "text": "first\nsecond"}), whole=False)
     read = Read(made.content)
     assert made.disposition == 'attachment; filename="looks.html"'
-    assert read.all("html") == [{"lang": "nb"}]
+    assert read.all("html") == [{"lang": "nb", "dir": "ltr"}]
     assert len(read.all("h1")) == len(read.all("caption")) == len(read.all("main")) == 1
     assert [attrs["scope"] for attrs in read.all("th")] == ["col", "col", "row"]
     assert {"Hvem", "Før", "Etter", "n", "first", "second"} <= set(read.heard)

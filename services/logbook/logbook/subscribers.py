@@ -1,5 +1,6 @@
 """What the logbook listens to: consent events, from which participants come, and the guides of the districts."""
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from prometheus_client import Gauge
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chassis import tracing
 from chassis.batches import Batches
 from chassis.clock import Clock
 from chassis.delivery import Delivery
@@ -37,8 +39,11 @@ def make_consent_reader(settings: Settings, delivery: Delivery, engine: AsyncEng
     """Reads consent.events.v1 in batches: a new law table ends and begins grants by the ten thousand."""
 
     async def take(found: Sequence[participation.Told], _: AIOKafkaConsumer) -> None:
-        async with engine.begin() as conn:
-            await participation.take(conn, found)
+        with contextlib.ExitStack() as traced:  # a batch holds the ends of many traces
+            for one in found:
+                traced.enter_context(tracing.consumed(one.traceparent, "participation"))
+            async with engine.begin() as conn:
+                await participation.take(conn, found)
 
     return Batches(settings, [messages.CONSENT_EVENTS], handlers.SERVICE, delivery, to_told, take)
 
@@ -47,7 +52,9 @@ def to_told(record: "ConsumerRecord[bytes, bytes]") -> participation.Told | None
     """What a record says of who takes part; None for types that are not for us. BadEvent, ValidationError."""
     event = decode(record.key, record.value, record.headers)
     slice_ = _SLICES.get(event.type)
-    return None if slice_ is None else participation.Told(event.id, event.time, slice_.model_validate(event.data))
+    if slice_ is None:
+        return None
+    return participation.Told(event.id, event.time, slice_.model_validate(event.data), event.traceparent)
 
 
 def describe(settings: Settings, provider: TracerProvider) -> KafkaBroker:

@@ -15,11 +15,12 @@ _HANDLER = "participation"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A grant that has begun or ended, in which event, and when that was."""
+    """A grant that has begun or ended, in which event, when that was, and the trace it came with."""
 
     event: str
     at: datetime
     said: messages.ConsentGranted | messages.ConsentWithdrawn
+    traceparent: str | None = None
 
 
 async def take(conn: AsyncConnection, told: Sequence[Told]) -> None:
