@@ -107,7 +107,7 @@ async def test_records_that_come_together_leave_in_one_batch_a_partition_in_thei
     assert (len(told.landed), told.failed) == (50, [])
 
 
-@pytest.mark.parametrize(("many", "least"), [(4, 0.006), (12, 0.018), (200, 0.025)])
+@pytest.mark.parametrize(("many", "least"), [(4, 0.006), (6, 0.009), (200, 0.012)])
 async def test_the_more_left_together_the_longer_the_next_wait_for_each_other_but_never_long(
     many: int, least: float
 ) -> None:

@@ -12,7 +12,7 @@ from aiokafka.partitioner import murmur2
 # A request costs broker and gateway as much as ten records do. One that comes alone leaves at once; the more left
 # together last, the longer the next ones wait for each other, and no longer than an owner takes to answer.
 _EACH_SECONDS = 0.0015
-_LONGEST_SECONDS = 0.025
+_LONGEST_SECONDS = 0.012
 
 
 class NotRecorded(Exception):
