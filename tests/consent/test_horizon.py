@@ -37,6 +37,12 @@ def test_a_gateway_that_applied_no_barrier_of_this_epoch_gets_no_lease() -> None
     assert horizon.lease("g", 1.0) == 0.0
 
 
+def test_a_partition_that_nobody_reads_here_is_passed_over_and_those_after_it_count() -> None:
+    horizon, _ = leading()
+    horizon.reported("g", {"another.topic:7": (1, 9), P: (1, 1), Q: (1, 1)})
+    assert horizon.lease("g", 1.0) == LEASE_SECONDS
+
+
 def test_a_change_is_confirmed_when_every_gateway_with_a_lease_has_passed_it() -> None:
     horizon, topics = leading()
     for name in ("a", "b"):
