@@ -13,6 +13,7 @@ from chassis.keys import SubjectKeys
 from chassis.permit import Actor
 from consent.model.registers import BIRTH
 from consent.settings import Settings
+from consent.storage.registers import not_looked_up
 from tests.consent.callers import (
     NURSE,
     POLICE,
@@ -438,3 +439,13 @@ async def test_a_pregnant_woman_and_a_parent_are_subjects_of_their_own_and_decid
     await own.everybody_agrees()
     assert await own.cells() and await case.cells() == set(), "about herself and about the child are two things"
     assert set(await by_law(own)) == {own.subject}
+
+
+async def test_the_register_is_asked_about_the_mother_and_not_about_whom_she_expects(
+    expect: Expect, engine: AsyncEngine
+) -> None:
+    case = await expect()
+    async with engine.connect() as conn:
+        asked_about = await not_looked_up(conn, 100_000)
+    assert case.guardians[0] in asked_about
+    assert case.subject not in asked_about
