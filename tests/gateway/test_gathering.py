@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
+from gateway.handlers import gathering as gathering_module
 from gateway.handlers.gathering import Batch, Gathering, NotRecorded, Record
 
 TOPIC, PARTITIONS = "access", 12
@@ -188,6 +189,58 @@ async def test_those_behind_a_batch_that_does_not_land_fail_by_their_own_deadlin
             await one.durable
         assert loop.time() - at < 0.3
     assert told.failed == [one for _, one in came]
+    producer.acknowledged.set()
+    await found.close()
+    assert [value for _, batch in producer.batches for _, value, _ in batch.records] == [b"0", b"1", b"2", b"3"], (
+        "what was let go lands all the same"
+    )
+
+
+async def test_whoever_waits_is_let_go_in_time_however_many_landed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering_module, "_MOST", 50)
+    producer = ScriptedBatches()
+    producer.acknowledged.set()
+    found, told = gathering(producer, seconds=0.1)
+    for n in range(200):  # never fifty at once that are not forgotten again
+        one = record(value=str(n))
+        found.add(one)
+        await one.durable
+        await asyncio.sleep(0.003)
+    producer.acknowledged.clear()
+    lost, began = record(), asyncio.get_running_loop().time()
+    found.add(lost)
+    with pytest.raises(NotRecorded):
+        await lost.durable
+    assert asyncio.get_running_loop().time() - began < 0.3
+    assert (len(told.landed), told.failed) == (200, [lost])
+
+
+async def test_no_more_wait_at_once_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering_module, "_MOST", 3)
+    found, _ = gathering(ScriptedBatches())
+    for _ in range(3):
+        found.add(record())
+    with pytest.raises(NotRecorded):
+        found.add(record())
+
+
+async def test_what_came_before_the_topic_lands_when_it_is_there() -> None:
+    class Later(ScriptedBatches):
+        tries = 0
+
+        async def partitions_for(self, topic: str) -> set[int]:
+            self.tries += 1
+            if self.tries == 1:
+                raise ConnectionError
+            return await super().partitions_for(topic)
+
+    producer = Later()
+    producer.acknowledged.set()
+    found, told = gathering(producer)
+    one = record()
+    found.add(one)
+    await one.durable
+    assert told.landed == [one]
 
 
 async def test_what_does_not_fit_into_one_batch_comes_in_the_next() -> None:
@@ -215,7 +268,7 @@ async def test_whoever_stops_waiting_takes_no_record_away_from_the_others() -> N
     await asyncio.sleep(0.01)
     producer.acknowledged.set()
     await stays.durable
-    assert told.landed == [gone, stays]
+    assert told.landed == [stays]
     assert len(producer.batches[0][1].records) == 2
 
 

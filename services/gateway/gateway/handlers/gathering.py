@@ -1,7 +1,9 @@
 """Records on their way to Kafka: those that come together leave together, and the busier, the more."""
 
 import asyncio
+import contextlib
 from asyncio import Future
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +15,9 @@ from aiokafka.partitioner import murmur2
 # together last, the longer the next ones wait for each other, and no longer than an owner takes to answer.
 _EACH_SECONDS = 0.0015
 _LONGEST_SECONDS = 0.012
+_AGAIN_SECONDS = 0.2
+_MOST = 20_000
+"""Records at once: some seconds of more than one gateway can answer; without a broker there is soon no lease."""
 
 
 class NotRecorded(Exception):
@@ -51,69 +56,87 @@ class Record:
 
 
 Told: TypeAlias = Callable[[Sequence[Record]], None]
-_Waiting: TypeAlias = tuple[float, Record]
-"""A record, and the moment of the loop's clock after which it counts as not recorded."""
 
 
 class Gathering:
-    """Sends records, those of one key in their order. aiokafka never gives a batch up, so each has a deadline here.
+    """Sends records, those of one key in their order. aiokafka never gives a batch up, and nor does this: whoever waits
+    for a record is let go after a while, and the record lands when the broker is there again.
 
     Of each partition one batch is under way at a time: one that has no leader holds up its own records and no others.
-    seconds: from `add` until a record counts as not recorded. landed, failed: told of the records, before those who
-    wait for them.
+    seconds: from `add` until a record counts as not recorded. landed, missed: told of records that were waited for,
+    before those who wait.
     """
 
-    def __init__(self, producer: Batches, topic: str, seconds: float, landed: Told, failed: Told) -> None:
+    def __init__(self, producer: Batches, topic: str, seconds: float, landed: Told, missed: Told) -> None:
         self._producer, self._topic, self._seconds = producer, topic, seconds
-        self._landed, self._failed = landed, failed
+        self._landed, self._missed = landed, missed
         self._count = 0
-        self._early: list[_Waiting] = []
-        self._waiting: dict[int, list[_Waiting]] = {}
+        self._early: list[Record] = []
+        self._waiting: dict[int, list[Record]] = {}
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._learning: asyncio.Task[None] | None = None
         self._leaving: asyncio.Handle | None = None
         self._left, self._left_at = 0, float("-inf")
+        self._waited_for: deque[tuple[float, Record]] = deque()
+        self._expiring: asyncio.Handle | None = None
 
     def add(self, record: Record) -> None:
-        """It leaves with the next batch of its partition."""
-        waiting = asyncio.get_running_loop().time() + self._seconds, record
+        """It leaves with the next batch of its partition. NotRecorded when too many wait already."""
+        if len(self._waited_for) >= _MOST:
+            raise NotRecorded
+        loop = asyncio.get_running_loop()
+        self._waited_for.append((loop.time() + self._seconds, record))
+        if self._expiring is None:
+            self._expiring = loop.call_later(self._seconds, self._expire)
         if self._count:
-            self._line_up(waiting)
+            self._line_up(record)
             return
-        self._early.append(waiting)
+        self._early.append(record)
         if self._learning is None:
             self._learning = asyncio.create_task(self._learn())
 
     async def close(self) -> None:
-        """Nothing waits for others any more; returns when all has landed or failed by its deadline."""
-        while True:
-            if self._leaving is not None:
-                self._leaving.cancel()
-                self._leave()
-            under_way = [*self._under_way.values(), *([] if self._learning is None else [self._learning])]
-            if not under_way:
-                return
-            await asyncio.wait(under_way)
+        """Nothing waits for others any more; returns when all has landed, or after the deadline."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                while under_way := self._last_ones():
+                    await asyncio.wait(under_way)
+        for task in self._last_ones():
+            task.cancel()
+        if self._expiring is not None:
+            self._expiring.cancel()
+
+    def _last_ones(self) -> "list[asyncio.Task[None]]":
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leave()
+        return [*self._under_way.values(), *([] if self._learning is None else [self._learning])]
+
+    def _expire(self) -> None:
+        """Let go of whoever has waited for too long. Those that are done pass by: one timer at a time, not one for each."""
+        loop, late = asyncio.get_running_loop(), list[Record]()
+        while self._waited_for and (self._waited_for[0][0] <= loop.time() or self._waited_for[0][1].durable.done()):
+            _, record = self._waited_for.popleft()
+            if not record.durable.done():
+                late.append(record)
+        self._fail(late)
+        first = self._waited_for[0][0] if self._waited_for else None
+        self._expiring = None if first is None else loop.call_at(first, self._expire)
 
     async def _learn(self) -> None:
         """How many partitions there are: asked once, since a partition that came later takes nothing away."""
-        early: Sequence[_Waiting]
-        try:
-            async with asyncio.timeout(self._seconds):
+        while not self._count:
+            try:
                 self._count = len(await self._producer.partitions_for(self._topic))
-        except Exception:  # noqa: BLE001  whatever the client raises, nothing is durable
-            early, self._early = self._early, []
-            self._fail([record for _, record in early])
-        else:
-            early, self._early = self._early, []
-            for waiting in early:
-                self._line_up(waiting)
-        finally:
-            self._learning = None
+            except Exception:  # noqa: BLE001  whatever the client raises: the topic may come
+                await asyncio.sleep(_AGAIN_SECONDS)
+        early, self._early, self._learning = self._early, [], None
+        for record in early:
+            self._line_up(record)
 
-    def _line_up(self, waiting: _Waiting) -> None:
-        partition = (_hashed(waiting[1].key) & 0x7FFFFFFF) % self._count
-        self._waiting.setdefault(partition, []).append(waiting)
+    def _line_up(self, record: Record) -> None:
+        partition = (_hashed(record.key) & 0x7FFFFFFF) % self._count
+        self._waiting.setdefault(partition, []).append(record)
         if partition not in self._under_way:
             self._leave_soon()
 
@@ -132,19 +155,14 @@ class Gathering:
             self._left += len(part)
             self._under_way[partition] = asyncio.create_task(self._send(partition, part))
 
-    async def _send(self, partition: int, part: Sequence[_Waiting]) -> None:
-        records = [record for _, record in part]
+    async def _send(self, partition: int, part: Sequence[Record]) -> None:
         try:
-            async with asyncio.timeout_at(part[0][0]):
-                for batch in self._batches(records):
-                    await (await self._producer.send_batch(batch, self._topic, partition=partition))
+            for batch in self._batches(part):
+                await (await self._producer.send_batch(batch, self._topic, partition=partition))
         except Exception:  # noqa: BLE001  whatever the client raises, not all of it is known to be durable
-            self._fail(records)
+            self._fail([record for record in part if not record.durable.done()])
         else:
-            self._landed(records)
-            for record in records:
-                if not record.durable.done():
-                    record.durable.set_result(None)
+            self._land([record for record in part if not record.durable.done()])
         finally:
             del self._under_way[partition]
             if partition in self._waiting:
@@ -160,11 +178,16 @@ class Gathering:
                 _appended(batch, record)
         yield batch
 
-    def _fail(self, records: Sequence[Record]) -> None:
-        self._failed(records)
+    def _land(self, records: Sequence[Record]) -> None:
+        self._landed(records)
         for record in records:
-            if not record.durable.done():
-                record.durable.set_exception(NotRecorded())
+            record.durable.set_result(None)
+
+    def _fail(self, records: Sequence[Record]) -> None:
+        if records:
+            self._missed(records)
+        for record in records:
+            record.durable.set_exception(NotRecorded())
 
 
 def _appended(batch: Batch, record: Record) -> Any:
