@@ -1,10 +1,11 @@
 """Records on their way: alone at once, many together in one batch a partition, each with a result of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiokafka.partitioner import DefaultPartitioner
 
 from gateway.handlers import gathering as gathering_module
@@ -62,9 +63,20 @@ class Told:
         self.failed: list[Record] = []
 
 
-def gathering(producer: ScriptedBatches, seconds: float = 1.0) -> tuple[Gathering, Told]:
+_opened: list[Gathering] = []
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def all_closed() -> AsyncIterator[None]:
+    yield
+    while _opened:
+        await _opened.pop().close()
+
+
+def gathering(producer: ScriptedBatches, seconds: float = 0.5) -> tuple[Gathering, Told]:
     told = Told()
-    return Gathering(producer, TOPIC, seconds, told.landed.extend, told.failed.extend), told
+    _opened.append(Gathering(producer, TOPIC, seconds, told.landed.extend, told.failed.extend))
+    return _opened[-1], told
 
 
 def record(key: str = "child", value: str = "1") -> Record:

@@ -101,8 +101,10 @@ class Gathering:
             async with asyncio.timeout(self._seconds):
                 while under_way := self._last_ones():
                     await asyncio.wait(under_way)
-        for task in self._last_ones():
+        left = self._last_ones()
+        for task in left:
             task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         if self._expiring is not None:
             self._expiring.cancel()
 
@@ -113,7 +115,8 @@ class Gathering:
         return [*self._under_way.values(), *([] if self._learning is None else [self._learning])]
 
     def _expire(self) -> None:
-        """Let go of whoever has waited for too long. Those that are done pass by: one timer at a time, not one for each."""
+        """Let go of whoever has waited for too long. Those that are done pass by: there is a timer now and then, and not
+        one for each."""
         loop, late = asyncio.get_running_loop(), list[Record]()
         while self._waited_for and (self._waited_for[0][0] <= loop.time() or self._waited_for[0][1].durable.done()):
             _, record = self._waited_for.popleft()
