@@ -115,8 +115,7 @@ class Gathering:
         return [*self._under_way.values(), *([] if self._learning is None else [self._learning])]
 
     def _expire(self) -> None:
-        """Let go of whoever has waited for too long. Those that are done pass by: there is a timer now and then, and not
-        one for each."""
+        """Let go of whoever has waited for too long. Those that are done pass by: no timer for each."""
         loop, late = asyncio.get_running_loop(), list[Record]()
         while self._waited_for and (self._waited_for[0][0] <= loop.time() or self._waited_for[0][1].durable.done()):
             _, record = self._waited_for.popleft()
