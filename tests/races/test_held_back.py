@@ -90,7 +90,7 @@ async def test_what_was_held_back_says_so_within_a_second_and_after_a_kill_it_co
             broker.send_signal(signal.SIGCONT)
         assert {status for status, _ in told} == {503}
         back = await reachable(own_kafka)
-        await until(lambda: len(seen.held) == 5, 10)
+        await until(lambda: len(seen.held) == 5 == len(seen.looks.keys() - before), 10)
         assert seen.held.keys() == seen.looks.keys() - before, (
             "each look that landed, and no other, says it was held back"
         )
