@@ -225,7 +225,7 @@ class Door:
     async def _recorded_and_asked(
         self, asked: Asked, question: Question, decision: Permit | Admission
     ) -> tuple[Part, Owned]:
-        """The record is with the bus before the owner is asked, and durable when this returns."""
+        """The record is on its way before the owner is asked, and durable when this returns."""
         if not asked.route.record:
             part = Part(question, decision)
             return part, await self._owners.ask(asked, part)
