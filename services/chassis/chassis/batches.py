@@ -7,6 +7,7 @@ record's fate is that of a typed handler's (delivery.py): a dead letter if it is
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -106,7 +107,7 @@ class Batches(Generic[Read]):
         """Up to the first that must wait for a part: the partition goes back to it, and others go on."""
         for record in records:
             try:
-                await self._delivery.attempt(lambda: self._handle([record]))  # noqa: B023 - called before the next turn
+                await self._delivery.attempt(partial(self._handle, [record]))
             except Exception as error:  # noqa: BLE001 - delivery decides what becomes of it
                 if not await self._delivery.failed(record, tuple(record.headers), error, self.consumer):
                     self._back_to(tp, record)

@@ -105,8 +105,10 @@ class Gathering:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        if self._expiring is not None:
-            self._expiring.cancel()
+        for timer in (self._leaving, self._expiring):
+            if timer is not None:
+                timer.cancel()
+        self._fail([record for _, record in self._waited_for if not record.durable.done()])
 
     def _last_ones(self) -> "list[asyncio.Task[None]]":
         if self._leaving is not None:

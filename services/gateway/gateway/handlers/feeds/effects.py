@@ -102,9 +102,10 @@ class Feeds:
 
         In one: inbox, outbox and what was issued. PartFailure when lease, state or feed is missing.
         """
+        for one in told:  # all before the first is decided: what one waits for must not make another's decision old
+            await self._caught_up(one)
         decided: dict[str, tuple[Told, Effects]] = {}
         for number, one in enumerate(told):
-            await self._caught_up(one)
             if number % _TURN == 0:
                 await asyncio.sleep(0)
             await _wait(self._holds_lease, "lease")
