@@ -164,15 +164,18 @@ class Links:
 
 
 @contextmanager
-def fleet(issuers: Mapping[str, str]) -> Iterator[tuple[Fleet, dict[str, tuple[int, int]]]]:
-    """The members, not started, in a folder of their own, and the links that `Links` has to open for them."""
+def fleet(issuers: Mapping[str, str], *, raced: bool = True) -> Iterator[tuple[Fleet, dict[str, tuple[int, int]]]]:
+    """The members, not started, in a folder of their own, and the links that `Links` has to open for them.
+
+    raced: False where they are measured: no proxies in between, and the database waits for its disk.
+    """
     with folder() as state:
         ports = Ports()
         try:
             here = site(ROOT, state, ports)
-            links = _places(ports)
+            links = _places(ports, raced)
             usual = {part.name: part for part in parts(here, lambda: None)}
-            made = Fleet(here, _members(here, usual, links, issuers), usual["postgres"].after)
+            made = Fleet(here, _members(here, usual, links, issuers, raced), usual["postgres"].after)
             try:
                 yield made, links
             finally:
@@ -181,8 +184,11 @@ def fleet(issuers: Mapping[str, str]) -> Iterator[tuple[Fleet, dict[str, tuple[i
             ports.release()
 
 
-def _places(ports: Ports) -> dict[str, tuple[int, int]]:
-    """Each link's own port and where it leads. The broker has a listener for each client, advertised at its link."""
+def _places(ports: Ports, raced: bool) -> dict[str, tuple[int, int]]:
+    """Each link's own port and where it leads. The broker has a listener for each client, advertised at its link.
+
+    Where nothing is raced, a link is the very place that it leads to.
+    """
     for place, name in enumerate((*CONSENTS[1:], GATEWAYS[2], f"{GATEWAYS[2]}-operations")):
         ports.find(name, 8150 + place)
     ports.given["consent-1"] = ports.given["consent"]
@@ -193,14 +199,16 @@ def _places(ports: Ports) -> dict[str, tuple[int, int]]:
         wanted.append((f"{name}>kafka", ports.given[f"kafka-{name}"]))
     found = {}
     for place, (name, target) in enumerate(wanted):
-        ports.find(name, _LINK_PORTS + place)
-        found[name] = (ports.given[name], target)
+        if raced:
+            ports.find(name, _LINK_PORTS + place)
+        found[name] = (ports.given.get(name, target), target)
     return found
 
 
 def _members(
-    here: Site, usual: Mapping[str, Part], links: Mapping[str, tuple[int, int]], issuers: Mapping[str, str]
-) -> dict[str, Member]:
+    here: Site, usual: Mapping[str, Part], links: Mapping[str, tuple[int, int]], issuers: Mapping[str, str],
+    raced: bool,
+) -> dict[str, Member]:  # fmt: skip
     def at(link: str) -> str:
         return f"http://127.0.0.1:{links[link][0]}"
 
@@ -220,7 +228,7 @@ def _members(
         made = replace(command, environment={**command.environment, **told}, log=here.log(name))
         return Member(name, made, lambda: services.answers(f"{ready}/ready"), ready)
 
-    found = {"postgres": _postgres(here, usual["postgres"]), "kafka": _kafka(here, usual["kafka"], links)}
+    found = {"postgres": _postgres(usual["postgres"], raced), "kafka": _kafka(here, usual["kafka"], links)}
     found["provisioner"] = Member("provisioner", usual["provisioner"].make(), usual["provisioner"].ready)
     for number, name in enumerate(CONSENTS, 1):
         url = here.url(name)
@@ -238,9 +246,10 @@ def _members(
     return found
 
 
-def _postgres(here: Site, part: Part) -> Member:
+def _postgres(part: Part, raced: bool) -> Member:
     command = part.make()
-    argv = [*command.argv, "-c", "fsync=off"]  # a process's end is what is tested, not the machine's
+    # in a race a process's end is what is tested, not the machine's
+    argv = [*command.argv, "-c", "fsync=off"] if raced else command.argv
     return Member("postgres", replace(command, argv=argv), part.ready)
 
 

@@ -19,8 +19,7 @@ from typing import Any
 import asyncpg
 
 from tests.races import world
-from tests.races.faults import Faults
-from tests.races.fleet import CONSENTS, GATEWAYS, Fleet, Links, direct, fleet
+from tests.races.fleet import CONSENTS, GATEWAYS, Fleet, direct, fleet
 from tests.races.listeners import Listened, listen
 from tests.races.race import directory_first
 from tests.races.wire import Gone, Line, Reply, now
@@ -49,7 +48,6 @@ class Stand:
     """A stack that is up, with subjects who have agreed and have a log, and somebody who reads all the time."""
 
     fleet: Fleet
-    links: Links
     issuers: Issuers
     world: World
     tell: Tell
@@ -144,7 +142,9 @@ class Stand:
 
     async def leader(self) -> str:
         """Who leads."""
-        return await Faults(self.fleet, self.links, random.Random(0)).leader()
+        while not (found := await self.leading()):
+            await asyncio.sleep(0.1)
+        return found[0]
 
     async def leading(self) -> list[str]:
         """Every replica that says it leads."""
@@ -164,26 +164,20 @@ class Stand:
 
 @asynccontextmanager
 async def stand(subjects: int, tell: Tell, seed: int = 1) -> AsyncIterator[Stand]:
-    """Two replicas of consent, three gateways, logbook, broker, database; nothing is left running."""
+    """Two replicas of consent, three gateways, logbook, broker, database, as they are run; nothing is left running."""
     issuers = Issuers()
     await issuers.open()
     try:
-        with fleet(issuers.urls) as (members, places):
-            links = Links(places)
-            await links.open()
+        with fleet(issuers.urls, raced=False) as (members, _):
+            starting = asyncio.create_task(asyncio.to_thread(members.start_all))
+            await directory_first(members, issuers, starting)
+            people = await world.settle(members.site, issuers, subjects, seed)
+            tell("the stack is up")
+            watching = asyncio.create_task(members.watch())
             try:
-                starting = asyncio.create_task(asyncio.to_thread(members.start_all))
-                await directory_first(members, issuers, starting)
-                people = await world.settle(members.site, issuers, subjects, seed)
-                tell("the stack is up")
-                made = Stand(members, links, issuers, people, tell)
-                watching = asyncio.create_task(members.watch())
-                try:
-                    yield made
-                finally:
-                    watching.cancel()
+                yield Stand(members, issuers, people, tell)
             finally:
-                await links.close()
+                watching.cancel()
     finally:
         await issuers.close()
 
