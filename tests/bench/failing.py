@@ -9,7 +9,7 @@ from tests.bench.standing import progress
 from tests.races import outages
 
 MINUTE = 60.0
-SUBJECTS = 20
+SUBJECTS = 24
 BULK = 10_000
 WITHDRAWALS = 120
 READS = 200.0
