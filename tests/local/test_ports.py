@@ -1,5 +1,6 @@
 """Free ports are found when the usual ones are taken, and kept free until they are used."""
 
+import random
 import socket
 from collections.abc import Callable, Iterator
 
@@ -36,7 +37,7 @@ Make = Callable[[], Ports]
 def usual() -> int:
     """A port that is free, with the next two of its ending free too."""
     while True:
-        port = any_port() % 20_000 + 1024
+        port = random.randrange(1024, 8_000)
         if all(map(is_free, (port, port + 100, port + 200))):
             return port
 
@@ -82,3 +83,12 @@ def test_it_says_so_when_every_port_is_taken(ports: Make, monkeypatch: pytest.Mo
     monkeypatch.setattr("local_stack.ports.is_free", lambda _: False)
     with pytest.raises(Trouble, match="No free port for kafka"):
         ports().find("kafka", 9092)
+
+
+def test_no_port_is_drawn_twice_nor_found_by_a_stack_that_starts_meanwhile(
+    ports: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local_stack.ports._ANY", (31_000, 31_400))
+    drawn = [any_port() for _ in range(200)]
+    assert len(set(drawn)) == 200
+    assert not any(ports().take("kafka", port) for port in drawn)

@@ -1,5 +1,6 @@
 """Free ports on loopback: the usual one where it is free, else one of the same ending."""
 
+import random
 import socket
 import sys
 
@@ -7,6 +8,7 @@ from local_stack.trouble import Trouble
 
 LOOPBACK = "127.0.0.1"
 _STEP, _TRIES = 100, 40
+_ANY = (20_000, 32_768)
 
 
 def is_free(port: int) -> bool:
@@ -66,12 +68,15 @@ class Ports:
         return True
 
 
+_any = Ports()
+
+
 def any_port() -> int:
-    """A port that was free a moment ago, for tests that may run beside each other."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free port for tests, below the range of outgoing connections; nobody gets it twice while this process lives."""
+    while True:
+        port = random.randrange(*_ANY)
+        if _any.take(str(port), port):
+            return port
 
 
 def accepts(port: int) -> bool:
