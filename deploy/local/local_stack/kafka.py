@@ -105,7 +105,8 @@ def prepare(state: Path, doors: Doors, password: str, jars: Sequence[Path]) -> N
         stderr=subprocess.STDOUT, text=True, check=False, timeout=120,
     )  # fmt: skip
     if done.returncode != 0:
-        raise Trouble("Kafka's storage could not be formatted:\n" + "\n".join(done.stdout.splitlines()[-8:]))
+        said = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("\tat "))
+        raise Trouble(f"Kafka's storage could not be formatted:\n{said}")
 
 
 def command(state: Path, jars: Sequence[Path], log: Path, *, heap: str = "320m") -> Command:
