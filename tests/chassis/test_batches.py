@@ -163,3 +163,28 @@ async def test_what_was_not_done_when_it_was_stopped_comes_again(probe: Probe) -
     assert kept == []
     async with probe.reading(Delivery("probe"), handle):
         await until(lambda: kept == [1, 2, 3], 40.0)
+
+
+async def test_a_reader_that_ends_by_an_error_of_its_own_is_made_anew_and_skips_nothing(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    broken = True
+    round_ = Batches._round
+
+    async def handle(found: Sequence[int]) -> None:
+        kept.extend(found)
+
+    async def stumbles(self: Batches[int]) -> None:
+        if broken:  # with records that it was handed and has not handled
+            await self.consumer.getmany(timeout_ms=250)
+            raise RuntimeError("unable to perform operation on a closed transport")
+        await round_(self)
+
+    monkeypatch.setattr(Batches, "_round", stumbles)
+    await probe.put(1, 2, 3)
+    async with probe.reading(Delivery("probe"), handle) as health:
+        await until(lambda: health.reasons().get(PART) == "KafkaError")
+        broken = False
+        await until(lambda: kept == [1, 2, 3], 40.0)
+        await until(lambda: not health.reasons())

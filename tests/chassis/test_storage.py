@@ -230,3 +230,34 @@ async def test_only_one_relay_works_at_a_time(database: tuple[str, AsyncEngine],
     found = await received(kafka, topic, 900)
     await stop(*relays)
     assert [n for _, n, _ in found] == list(range(900))
+
+
+@pytest.mark.parametrize("slow", ["start", "send"])
+async def test_a_relay_keeps_its_turn_while_the_broker_is_slow(
+    database: tuple[str, AsyncEngine], kafka: Kafka, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    """Longer than the two seconds of silence after which a stopped one loses its turn."""
+    url, engine = database
+    topic = kafka.fresh_topic(1)
+    make, begun = outbox.make_producer, list[str]()
+
+    def slowly(*given: Any, **more: Any) -> Any:
+        producer = make(*given, **more)
+        work = getattr(producer, slow)
+
+        async def late(*given: Any, **more: Any) -> Any:
+            begun.append(slow)
+            await asyncio.sleep(3.0)
+            return await work(*given, **more)
+
+        setattr(producer, slow, late)
+        return producer
+
+    monkeypatch.setattr(outbox, "make_producer", slowly)
+    async with engine.begin() as conn:
+        await outbox.announce(conn, OUTBOX, topic, event(1))
+    relays = [asyncio.create_task(outbox.Relay(settings(url, kafka), Health()).run()) for _ in range(2)]
+    await emptied(engine)
+    await stop(*relays)
+    assert begun == [slow], "another one took over, or it had to begin again"
+    assert len(await received(kafka, topic, 1)) == 1

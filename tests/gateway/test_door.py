@@ -375,6 +375,45 @@ async def test_me_leaves_out_a_subject_withdrawn_meanwhile() -> None:
         assert [reason for _, reason in door.records.held] == ["decided-anew", "decided-anew"]
 
 
+def two_children() -> World:
+    world = World()
+    for subject in (CHILD, OTHER):
+        world.state(subject, grant(f"g-{subject[0]}", f"person:{GUARDIAN}", ["school"]))
+    return world
+
+
+async def test_me_turned_down_for_one_says_of_the_others_that_nothing_of_them_was_shown() -> None:
+    async with rig(two_children()) as door:
+
+        async def one_turns_down(inner: Inner) -> Given:
+            if inner.subject == OTHER:
+                return given({"type": "urn:samlogg:problem:invalid", "title": "No.", "status": 422}, 422)
+            return given({"items": [item("a", "school")], "next": None})
+
+        door.services.reply = one_turns_down
+        assert (await door.ask("guardian", "GET", "/me/items")).status == 422
+        assert sorted(door.records.held) == sorted((look.id, "turned-down") for look in door.records.sent)
+
+
+async def test_me_takes_back_what_it_has_looked_at_when_the_gateway_ends() -> None:
+    async with rig(two_children()) as door:
+
+        async def one_never_answers(inner: Inner) -> Given:
+            if inner.subject == OTHER:
+                await asyncio.Event().wait()
+            return given({"items": [item("a", "school")], "next": None})
+
+        door.services.reply = one_never_answers
+        waiting = asyncio.create_task(door.ask("guardian", "GET", "/me/items"))
+        while door.happened.count("durable") < 2:
+            await asyncio.sleep(0.001)
+        for task in asyncio.all_tasks():
+            if "run_asgi" in repr(task.get_coro()):
+                task.cancel()
+        assert (await waiting).status == 503
+        assert sorted(record for record, _ in door.records.held) == sorted(look.id for look in door.records.sent)
+
+
 async def test_me_comes_in_pages_whose_order_is_the_callers_own() -> None:
     world = World()
     subjects = [f"{n:08x}-1111-4111-8111-111111111111" for n in range(60)]

@@ -2,12 +2,25 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from gateway.handlers.forward import Given, Inner, Unreachable
-from tests.gateway.door_parts import CHILD, STRANGER, given, grant, item, never_durable, rig, two_items
+from gateway.handlers.gathering import NotRecorded
+from gateway.handlers.records import Look
+from tests.gateway.door_parts import (
+    CHILD,
+    STRANGER,
+    ScriptedRecords,
+    given,
+    grant,
+    item,
+    never_durable,
+    rig,
+    two_items,
+)
 
 READ = ("GET", "/subjects/{h}/items")
 
@@ -215,3 +228,17 @@ async def test_an_error_of_ours_is_told_without_its_text(caplog: pytest.LogCaptu
         assert (told.status, told.slug) == (500, "internal")
         assert b"Nordmann" not in told.body
         assert door.records.held == [(door.records.sent[0].id, "service-unavailable")]
+
+
+async def test_a_look_that_never_left_is_not_taken_back() -> None:
+    class Full(ScriptedRecords):
+        async def send(self, look: Look) -> Awaitable[None]:
+            raise NotRecorded
+
+    async with rig() as door:
+        full = Full(door.happened)
+        door.door._records = full
+        told = await door.ask("teacher", "GET", "/subjects/{h}/items")
+        assert (told.status, told.slug) == (503, "record-unavailable")
+        assert full.held == []
+        assert door.services.asked == []

@@ -197,6 +197,88 @@ async def test_a_check_that_fails_first_leaves_nothing_and_one_that_fails_later_
     assert (handed, len(wire.written), wire.ended) == (Handed.BROKEN, 1, "aborted")
 
 
+class Slow(Paper):
+    """A wire whose client takes the first chunk at once, and each later one only when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = asyncio.Event()
+        self.left = False
+
+    def gone(self) -> bool:
+        return self.left
+
+    async def emptied(self, seconds: float) -> bool:
+        del seconds
+        await self.taken.wait()
+        self.full = False
+        return True
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.full = len(self.written) > 1
+
+
+async def handing_over(wire: Slow, lease: Lease) -> "asyncio.Task[Handed]":
+    """An answer of three chunks whose second one is with the transport, and no further."""
+    lease.applied("consent.state.v1:0", 5)
+    going = asyncio.create_task(hand_over(wire, 200, list, b"x" * (2 * CHUNK_BYTES), lambda: None, lease))
+    while len(wire.written) < 2:
+        await asyncio.sleep(0)
+    return going
+
+
+async def test_a_later_chunk_holds_back_the_report_from_the_very_step_that_wrote_it() -> None:
+    wire, lease = Slow(), Lease("t")
+    going = await handing_over(wire, lease)
+    lease.applied("consent.state.v1:0", 9)  # what the chunk rests on ends, at the first turn that others can have
+    assert lease.report() == {"consent.state.v1:0": (0, 5)}, "confirmed while the chunk has not left"
+    await asyncio.sleep(0.01)
+    assert lease.report() == {"consent.state.v1:0": (0, 5)}
+    wire.taken.set()
+    assert await going is Handed.WHOLE
+    assert lease.report() == {"consent.state.v1:0": (0, 9)}
+
+
+async def test_a_hand_over_that_is_cancelled_breaks_the_connection_off_before_the_report_goes_on() -> None:
+    wire, lease = Slow(), Lease("t")
+    going = await handing_over(wire, lease)
+    lease.applied("consent.state.v1:0", 9)
+    going.cancel()
+    await asyncio.gather(going, return_exceptions=True)
+    assert wire.ended == "aborted", "what the transport still has would leave after its report"
+    assert lease.report() == {"consent.state.v1:0": (0, 9)}
+
+
+async def test_nothing_is_written_to_a_client_that_left_in_the_middle() -> None:
+    wire, lease, told = Slow(), Lease("t"), list[int]()
+    body = b"x" * (2 * CHUNK_BYTES)
+    going = asyncio.create_task(hand_over(wire, 200, list, body, lambda: None, lease, wrote=told.append))
+    while not wire.written:
+        await asyncio.sleep(0)
+    wire.left = True
+    assert (await going, len(wire.written), wire.ended) == (Handed.BROKEN, 1, "aborted")
+    assert 0 < told[-1] < len(body)
+
+
+async def test_what_was_cut_off_by_the_gateways_own_end_is_told_as_cut_off_and_how_far_it_came() -> None:
+    async with rig() as door:
+        door.services.reply = large
+        client = slow_client(door)
+        while not door.world.lease._outgoing:
+            await asyncio.sleep(0.001)
+        for task in asyncio.all_tasks():
+            if "run_asgi" in repr(task.get_coro()):
+                task.cancel()
+        while not door.records.held:
+            await asyncio.sleep(0.001)
+        [(record, reason)] = door.records.held
+        sent, of = door.records.came[record]
+        assert reason == "cut-off", "the reader has some of it"
+        assert 0 < sent < of
+        client.close()
+
+
 async def test_a_server_without_our_protocol_gives_no_answer() -> None:
     async with rig() as door:
         headers = {"authorization": "Bearer teacher"}

@@ -61,12 +61,19 @@ class Batches(Generic[Read]):
         await self.consumer.stop()
 
     async def _for_ever(self) -> None:
+        """Until something that is nobody's part and no record's fault: whoever watches makes the reader anew then.
+
+        It must not go on by itself: what it was handed and has not handled would be skipped.
+        """
         while True:
             try:
                 await self._round()
             except (KafkaError, OSError) as error:
                 _log.warning("a reader in batches waits for Kafka", extra={"error": type(error).__name__})
                 await asyncio.sleep(_AGAIN_SECONDS)
+            except Exception as error:
+                _log.error("a reader in batches has ended", exc_info=error)
+                raise
 
     async def _round(self) -> None:
         brought = await self.consumer.getmany(timeout_ms=_POLL_MS, max_records=_LARGEST)

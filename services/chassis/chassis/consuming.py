@@ -114,7 +114,8 @@ async def watch_progress(broker: Reader, health: Health, *, every: float = 2.0, 
 
     every, patience: seconds between two looks, and without movement before it counts as trouble.
     TimeoutError when a position cannot be had for so long: a first reset that failed is never tried again by the client
-    (DECISIONS.md 7), so the consumer must be made anew. KafkaError when it has stopped fetching: the same.
+    (DECISIONS.md 7), so the consumer must be made anew. KafkaError when it has stopped fetching, or nobody takes what it
+    fetches: the same.
     """
     loop = asyncio.get_running_loop()
     blind_since: float | None = None
@@ -122,8 +123,7 @@ async def watch_progress(broker: Reader, health: Health, *, every: float = 2.0, 
     assigned = False
     task = asyncio.current_task()
     while task is None or not task.cancelling():  # the client may take a cancellation for its own and go on
-        for consumer in _consumers(broker):
-            require_fetching(consumer)
+        _require_reading(broker)
         try:
             async with asyncio.timeout(max(every, 5.0)):
                 behind = await _behind(broker)
@@ -147,6 +147,15 @@ async def watch_progress(broker: Reader, health: Health, *, every: float = 2.0, 
                 health.fine(PART)
         await asyncio.sleep(every)
     raise asyncio.CancelledError
+
+
+def _require_reading(broker: Reader) -> None:
+    for consumer in _consumers(broker):
+        require_fetching(consumer)
+    for one in broker.subscribers:
+        tasks = getattr(one, "tasks", ())
+        if tasks and all(task.done() for task in tasks):
+            raise KafkaError("a reader has ended")
 
 
 async def _behind(broker: Reader) -> dict[tuple[int, TopicPartition], int]:

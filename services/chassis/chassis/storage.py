@@ -23,16 +23,19 @@ _AWAKE_SECONDS = 0.5
 _SESSION = {
     "statement_timeout": "15000",
     "lock_timeout": "10000",
-    "idle_in_transaction_session_timeout": "30000",
     "jit": "off",  # our queries are short: compiling them costs more than it saves
 }
+_IDLE = "idle_in_transaction_session_timeout"
 
 
-def make_engine(url: str, *, pool_size: int = 8) -> AsyncEngine:
-    """An engine whose statements, locks and idle transactions all end by themselves. Opens nothing yet."""
+def make_engine(url: str, *, pool_size: int = 8, idle_seconds: int = 30) -> AsyncEngine:
+    """An engine whose statements, locks and idle transactions all end by themselves. Opens nothing yet.
+
+    idle_seconds: how long a transaction may say nothing, as that of a stopped process does, and keep its locks.
+    """
     engine = create_async_engine(
         url, pool_size=pool_size, max_overflow=0, pool_timeout=5, hide_parameters=True,
-        connect_args={"timeout": 5, "command_timeout": 20, "server_settings": _SESSION},
+        connect_args={"timeout": 5, "command_timeout": 20, "server_settings": {**_SESSION, _IDLE: f"{idle_seconds}s"}},
         json_serializer=_as_text, json_deserializer=msgspec.json.decode,
     )  # fmt: skip
     _only_living(engine)

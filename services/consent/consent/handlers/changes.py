@@ -155,15 +155,16 @@ class Confirmations:
         self._came = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen for ever. Without the connection, waiting goes on by asking alone."""
-        asking = asyncio.create_task(self._ask())
-        try:
-            while True:
-                with contextlib.suppress(*_AWAY):
-                    await self._listen()
-                await asyncio.sleep(1.0)
-        finally:
-            asking.cancel()
+        """Ask and listen for ever. Without the connection, waiting goes on by asking alone; either's error ends both."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ask())
+            group.create_task(self._hear())
+
+    async def _hear(self) -> None:
+        while True:
+            with contextlib.suppress(*_AWAY):
+                await self._listen()
+            await asyncio.sleep(1.0)
 
     async def _ask(self) -> None:
         """When somebody comes, and now and then: one question for all who wait.

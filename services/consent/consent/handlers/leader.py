@@ -92,17 +92,15 @@ class Leader:
             await consumer.stop()
 
     def _learn(self, record: "ConsumerRecord[bytes, bytes]") -> None:
-        partition = f"{record.topic}:{record.partition}"
-        now = lease_now()
+        partition, now = f"{record.topic}:{record.partition}", lease_now()
+        subject = (record.key or b"").decode("utf-8", "replace") if record.topic == SUBJECTS else None
+        version, mark_, epoch = _told_by(record)
         if record.key == BARRIER_KEY:
             self._topics.learn(partition, record.offset, now)
-            if self._horizon is not None:
-                self._horizon.barrier(partition, record.offset, int(msgspec.json.decode(record.value or b"")["epoch"]))
+            if self._horizon is not None and epoch is not None:
+                self._horizon.barrier(partition, record.offset, epoch)
             return
-        found = events.text_headers(record.headers)
-        version = int(found.get("ce_aggregateversion", "0"))
-        subject = (record.key or b"").decode() if record.topic == SUBJECTS else None
-        self._topics.learn(partition, record.offset, now, subject, version, bytes.fromhex(found.get(MARK, "")))
+        self._topics.learn(partition, record.offset, now, subject, version, mark_)
 
     # -- leading --------------------------------------------------------------------------------------------------
 
@@ -328,6 +326,18 @@ async def _still_ours(conn: AsyncConnection, epoch: int) -> None:
     """Hold the leader's row so that nobody takes over before this transaction ends."""
     if await conn.scalar(text("SELECT epoch FROM leader FOR SHARE")) != epoch:
         raise Lost
+
+
+def _told_by(record: "ConsumerRecord[bytes, bytes]") -> tuple[int, bytes, int | None]:
+    """Version, mark, and a barrier's epoch. What cannot be read has a place and says nothing: it must stop nobody."""
+    try:
+        if record.key == BARRIER_KEY:
+            return 0, b"", int(msgspec.json.decode(record.value or b"")["epoch"])
+        found = events.text_headers(record.headers)
+        return int(found.get("ce_aggregateversion", "0")), bytes.fromhex(found.get(MARK, "")), None
+    except (events.BadEvent, msgspec.MsgspecError, ValueError, KeyError, TypeError):
+        _log.error("a state record cannot be read", extra={"topic": record.topic, "offset": record.offset})
+        return 0, b"", None
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

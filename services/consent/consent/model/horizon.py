@@ -5,7 +5,7 @@ Times are seconds on the lease clock and always arguments; nothing here reads a 
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Partition = str
 """`topic:number`."""
@@ -46,13 +46,19 @@ class Topics:
         self, partition: Partition, offset: int, now: float, subject: str | None = None, version: int = 0,
         mark: bytes = b"",
     ) -> None:  # fmt: skip
-        """A record was read at `now`. A subject's place moves only to a higher version."""
+        """A record was read at `now`. A subject's place moves only to a higher version.
+
+        Any other record of a subject is none that a leader writes: a gateway that cannot read it closes the subject, so
+        from then on it is not known what gateways hold.
+        """
         self.ends[partition] = offset + 1
         self._known(partition, offset + 1, now)
         if subject is not None:
             known = self.places.get(subject)
             if known is None or version > known.version:
                 self.places[subject] = Place(version, partition, offset, mark)
+            else:
+                self.places[subject] = replace(known, mark=b"")
 
     def published(self, partition: Partition, offset: int, now: float) -> None:
         """A record of our own is there, whether or not it was read back yet.

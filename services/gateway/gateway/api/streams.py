@@ -90,7 +90,7 @@ class Streaming:
             if answer is None:
                 return Handed.WHOLE
             try:
-                handed = await hand_on(wire, answer.body, partial(self._door.check, answer), self._lease)
+                handed = await hand_on(wire, answer.body, partial(self._door.check, answer), self._lease, answer.wrote)
             except Changed as changed:
                 self._door.hold_back(answer, changed.reason)
                 if attempt == 2 or changed.reason == "freshness-unknown":
@@ -100,7 +100,6 @@ class Streaming:
                 raise
             else:
                 if handed is not Handed.WHOLE:
-                    answer.wrote(len(answer.body))
                     self._door.hold_back(answer, "cut-off" if handed is Handed.BROKEN else "nobody-there")
                 return handed
         raise AssertionError("two attempts")

@@ -108,38 +108,49 @@ async def hand_over(
             return Handed.BROKEN
         if at >= len(body):
             break
-        try:
-            check()
-        except Changed:
+        await asyncio.sleep(0)  # a long answer lets others have their turn: before the check, never after the write
+        if not _may_go_on(wire, check):
             wire.abort()
             return Handed.BROKEN
         wire.write(body[at : at + CHUNK_BYTES])
         at += CHUNK_BYTES
-        await asyncio.sleep(0)  # a long answer lets others have their turn
     if not more:
         wire.finish()
     return Handed.WHOLE
 
 
-async def hand_on(wire: Wire, data: bytes, check: Callable[[], None], lease: Lease) -> Handed:
+def _may_go_on(wire: Wire, check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except Changed:
+        return False
+    return not wire.gone()
+
+
+async def hand_on(
+    wire: Wire, data: bytes, check: Callable[[], None], lease: Lease, wrote: Callable[[int], None] | None = None
+) -> Handed:
     """One more chunk of a stream, by the rules of `hand_over`: Changed means that nothing of it has left."""
     if wire.gone() or not wire.empty():
         wire.abort()
         return Handed.NOTHING
     check()
     wire.write(data)
+    if wrote is not None:
+        wrote(len(data))
     return Handed.WHOLE if wire.empty() or await _departed(wire, lease) else Handed.BROKEN
 
 
 async def _departed(wire: Wire, lease: Lease) -> bool:
     token = lease.checked()  # still in the step of the check: nothing was applied in between
+    left = False
     try:
-        if not await wire.emptied(HAND_OVER_SECONDS):
+        left = await wire.emptied(HAND_OVER_SECONDS)
+    finally:  # also where whoever serves this is cancelled: what has not left must not leave after the report
+        if not left:
             wire.abort()
-            return False
-        return True
-    finally:
         lease.handed_over(token)
+    return left
 
 
 class UvicornWire:

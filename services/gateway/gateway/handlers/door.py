@@ -2,10 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -45,6 +45,7 @@ _decisions = Counter("samlogg_decisions", "Decisions by basis and outcome", ["ba
 _again = Counter("samlogg_second_checks", "Second checks that did not confirm the first", ["reason"])
 
 Decide = Callable[[Question, Facts, float], Decision]
+Found = TypeVar("Found")
 
 
 class Door:
@@ -95,8 +96,9 @@ class Door:
 
     async def _streamed(self, asked: Asked, question: Question, decision: Permit | Admission, body: bytes) -> Answer:
         look = self._look(asked, question, decision)
+        written = await self._sent(look)
         try:
-            await self._durable(look)
+            await _landed(written)
         except BaseException:
             self._records.held_back(look, "not-recorded-in-time")  # it may land all the same
             raise
@@ -133,8 +135,12 @@ class Door:
                 raise Changed("decided-anew")
 
     def hold_back(self, answer: Answer, reason: str) -> None:
-        """Say on the record that the looks of this answer got none, or not the whole of it."""
+        """Say on the record that the looks of this answer got none, or not the whole of it.
+
+        Whatever the reason: where some of it was written it was cut off, and no record may say that nothing left.
+        """
         _again.labels(reason).inc()
+        reason = "cut-off" if answer.sent else reason
         came = (answer.sent, len(answer.body)) if reason == "cut-off" else None
         for part in answer.parts:
             if part.look is not None and part.look.outcome == "answered":
@@ -219,7 +225,7 @@ class Door:
         if asked.route.record or asked.route.subject:
             look = self._look(asked, question, refusal)
             if self._refusals.admit(look, self._lease_now()):
-                await self._durable(look)
+                await _landed(await self._sent(look))
         return problem_answer(_told(asked.route, refusal), parts=(Part(question, refusal),), leased=True)
 
     async def _recorded_and_asked(
@@ -231,35 +237,24 @@ class Door:
             return part, await self._owners.ask(asked, part)
         look = self._look(asked, question, decision)
         part = Part(question, decision, look)
-        try:
-            written = asyncio.ensure_future(await self._sent(look))
-        except Problem:
-            self._records.held_back(look, "not-recorded-in-time")  # it may land all the same
-            raise
+        written = asyncio.ensure_future(await self._sent(look))
         held = "service-unavailable"
         try:
             owned = await self._owners.ask(asked, part)
-            held = "not-recorded-in-time"
-            await written
-        except BaseException as error:
+            held = "not-recorded-in-time"  # it may land all the same
+            await _landed(written)
+        except BaseException:
             written.add_done_callback(_looked_at)
             self._records.held_back(look, held)
-            if isinstance(error, NotRecorded):
-                raise record_unavailable() from None
             raise
         if owned.held is not None:
             self._records.held_back(look, owned.held)
         return part, owned
 
     async def _sent(self, look: Look) -> Awaitable[None]:
+        """Problem where it is not on its way, and so cannot land: there is nothing to take back."""
         try:
             return await self._records.send(look)
-        except NotRecorded:
-            raise record_unavailable() from None
-
-    async def _durable(self, look: Look) -> None:
-        try:
-            await (await self._records.send(look))
         except NotRecorded:
             raise record_unavailable() from None
 
@@ -282,19 +277,24 @@ class Door:
         allowed, more = await self._allowed_subjects(asked)
         gate = asyncio.Semaphore(SUBJECTS_AT_ONCE)
 
+        looked: list[Part] = []
+
         async def one(question: Question, decision: Permit | Admission) -> tuple[Part, Owned]:
             async with gate:
-                return await self._recorded_and_asked(asked, question, decision)
+                part, owned = await self._recorded_and_asked(asked, question, decision)
+            looked.append(part)
+            return part, owned
 
-        found = await asyncio.gather(*(one(*each) for each in allowed), return_exceptions=True)
-        done = [each for each in found if not isinstance(each, BaseException)]
-        for failed in found:
-            if isinstance(failed, BaseException):
-                self.hold_back(Answer(503, b"", parts=[part for part, _ in done]), "service-unavailable")
-                raise failed
+        try:
+            done = await _all(one(*each) for each in allowed)
+        except BaseException:  # also where the process ends
+            self.hold_back(Answer(503, b"", parts=looked), "service-unavailable")
+            raise
         parts = [part for part, _ in done]
         for _, owned in done:
             if owned.status not in (200, 404):  # the caller's own mistake in the query, and not an empty list
+                others = [part for part, other in done if other.held is None]
+                self.hold_back(Answer(owned.status, b"", parts=others), "turned-down")
                 return Answer(owned.status, owned.body, dict(owned.headers), parts)
         items = [
             {"subject": self._handle(asked, part.question), "answer": msgspec.Raw(owned.body)}
@@ -341,6 +341,15 @@ class Door:
         return allowed, False
 
 
+async def _all(work: Iterable[Coroutine[Any, Any, Found]]) -> list[Found]:
+    """Their results in their order, when all have ended; then the first error, if there is one."""
+    found = await asyncio.gather(*work, return_exceptions=True)
+    for failed in found:
+        if isinstance(failed, BaseException):
+            raise failed
+    return [one for one in found if not isinstance(one, BaseException)]
+
+
 _ACTIONS: tuple[Action, ...] = ("read", "contribute")
 _RELATIONS = {"self": "self", "parental": "parental"}
 
@@ -356,6 +365,13 @@ def _told(route: Route, refusal: Refusal) -> Problem:
     if route.subject:
         return not_found()
     return Problem(403, "not-allowed", "You may not do this.", reason=refusal.reason)
+
+
+async def _landed(written: Awaitable[None]) -> None:
+    try:
+        await written
+    except NotRecorded:
+        raise record_unavailable() from None
 
 
 def _looked_at(task: "asyncio.Future[None]") -> None:

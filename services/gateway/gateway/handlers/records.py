@@ -78,7 +78,10 @@ class Records(Protocol):
         """Why nothing can be recorded now, or None."""
 
     async def send(self, look: Look) -> Awaitable[None]:
-        """On its way when this returns; what comes back is awaited until it is durable. Both raise NotRecorded."""
+        """On its way when this returns; what comes back is awaited until it is durable.
+
+        Both raise NotRecorded: this one when it never left, so that it cannot land; the other when it may land yet.
+        """
 
     def held_back(self, look: Look, reason: str, came: tuple[int, int] | None = None) -> None:
         """Say, without waiting, that a recorded look got no answer, or at most `came`: so many bytes of so many."""
