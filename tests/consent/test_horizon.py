@@ -408,3 +408,18 @@ def test_a_state_is_held_only_where_the_newest_record_says_the_same_in_the_same_
     assert not topics.holds("s", 3, b""), "a record without a mark says nothing"
     topics.learn(P, 7, 1.0, "s", 3, b"mark")
     assert not topics.holds("s", 3, b"mark"), "gateways keep the first of a version"
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_after_a_record_that_no_leader_writes_it_is_not_known_what_gateways_hold(version: int) -> None:
+    """A gateway that cannot read it closes the subject, whatever its version: only another record opens it."""
+    topics = Topics()
+    topics.learn(P, 5, 1.0, "s", 2, b"mark")
+    topics.learn(P, 6, 1.0, "t", 1, b"mark")
+    assert topics.holds("s", 2, b"mark")
+    topics.learn(P, 7, 1.0, "s", version, b"mark")
+    assert not topics.holds("s", 2, b"mark")
+    assert topics.places["s"] == Place(2, P, 5)
+    assert topics.holds("t", 1, b"mark")
+    topics.learn(P, 8, 1.0, "s", 3, b"mark")
+    assert topics.holds("s", 3, b"mark")

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from aiokafka.structs import ConsumerRecord
 
 from chassis.clock import lease_now
 from chassis.storage import raw_connection
@@ -79,3 +80,32 @@ async def _until(so: Any) -> None:
 def test_the_lease_clock_goes_on_while_the_machine_sleeps() -> None:
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert before <= lease_now() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "value", "headers"),
+    [
+        ("consent.state.v1", b"!barrier", b"", []),
+        ("consent.state.v1", b"!barrier", b'{"epoch": "many"}', []),
+        ("directory.state.v1", b"!barrier", b"[]", []),
+        ("directory.state.v1", b"service:s", b"{}", [("ce_aggregateversion", b"last")]),
+        ("consent.state.v1", b"child", b"{}", [("ce_aggregateversion", b"\xff")]),
+        ("consent.state.v1", b"child", b"{}", [("ce_aggregateversion", b"3"), ("ce_statemark", b"x")]),
+        ("consent.state.v1", b"\xff", None, []),
+    ],
+)
+def test_a_state_record_that_the_leader_cannot_read_stops_nobody_and_opens_nothing(
+    topic: str, key: bytes, value: bytes | None, headers: Any
+) -> None:
+    """It has its place, so gateways must have passed it; and of its subject it is not known any more what they hold."""
+    nothing: Any = None
+    leader = Leader(nothing, nothing, nothing, nothing, nothing)
+    partition = f"{topic}:0"
+    horizon = leader._horizon = Horizon(1, 0.0, 0.0, [partition], leader._topics)
+    leader._topics.learn("consent.state.v1:0", 0, 0.0, "child", 2, b"m")
+    leader._learn(ConsumerRecord(topic, 0, 7, 0, 0, key, value, None, 0, 0, headers))
+    assert leader._topics.ends[partition] == 8
+    assert not horizon.ready()
+    if key == b"child":
+        assert not leader._topics.holds("child", 2, b"m")
+    assert leader._topics.ahead({"child": 2}) == []
