@@ -1,5 +1,6 @@
 """Free ports on loopback: the usual one where it is free, else one of the same ending."""
 
+import atexit
 import random
 import socket
 import sys
@@ -69,6 +70,7 @@ class Ports:
 
 
 _any = Ports()
+atexit.register(_any.release)
 
 
 def any_port() -> int:
