@@ -19,6 +19,7 @@ from chassis import events, idempotency, inbox, outbox
 from chassis.clock import rfc3339
 from chassis.health import Health
 from chassis.idempotency import Earlier, Once
+from chassis.kafka import make_producer
 from chassis.keys import KeyGone, SubjectKeys
 from chassis.permit import Actor, Signed
 from chassis.problems import Problem
@@ -239,7 +240,7 @@ async def test_a_relay_keeps_its_turn_while_the_broker_is_slow(
     """Longer than the two seconds of silence after which a stopped one loses its turn."""
     url, engine = database
     topic = kafka.fresh_topic(1)
-    make, begun = outbox.make_producer, list[str]()
+    make, begun = make_producer, list[str]()
 
     def slowly(*given: Any, **more: Any) -> Any:
         producer = make(*given, **more)
@@ -253,7 +254,7 @@ async def test_a_relay_keeps_its_turn_while_the_broker_is_slow(
         setattr(producer, slow, late)
         return producer
 
-    monkeypatch.setattr(outbox, "make_producer", slowly)
+    monkeypatch.setattr("chassis.outbox.make_producer", slowly)
     async with engine.begin() as conn:
         await outbox.announce(conn, OUTBOX, topic, event(1))
     relays = [asyncio.create_task(outbox.Relay(settings(url, kafka), Health()).run()) for _ in range(2)]

@@ -114,8 +114,8 @@ async def watch_progress(broker: Reader, health: Health, *, every: float = 2.0, 
 
     every, patience: seconds between two looks, and without movement before it counts as trouble.
     TimeoutError when a position cannot be had for so long: a first reset that failed is never tried again by the client
-    (DECISIONS.md 7), so the consumer must be made anew. KafkaError when it has stopped fetching, or nobody takes what it
-    fetches: the same.
+    (DECISIONS.md 7), so the consumer must be made anew. KafkaError when it has stopped fetching, or nobody takes
+    what it fetches: the same.
     """
     loop = asyncio.get_running_loop()
     blind_since: float | None = None

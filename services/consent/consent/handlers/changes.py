@@ -155,7 +155,7 @@ class Confirmations:
         self._came = asyncio.Event()
 
     async def run(self) -> None:
-        """Ask and listen for ever. Without the connection, waiting goes on by asking alone; either's error ends both."""
+        """Ask and listen for ever. Without the connection, asking goes on alone; either's error ends both."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ask())
             group.create_task(self._hear())

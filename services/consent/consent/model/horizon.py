@@ -57,7 +57,7 @@ class Topics:
             known = self.places.get(subject)
             if known is None or version > known.version:
                 self.places[subject] = Place(version, partition, offset, mark)
-            else:
+            elif offset > known.offset:
                 self.places[subject] = replace(known, mark=b"")
 
     def published(self, partition: Partition, offset: int, now: float) -> None:
